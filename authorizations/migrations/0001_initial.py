@@ -4,6 +4,7 @@ import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.db.models.deletion
+import django.db.models.fields.json
 import django.db.models.functions.comparison
 import django.db.models.functions.datetime
 import django.db.models.functions.text
@@ -445,6 +446,15 @@ class Migration(migrations.Migration):
                         condition=models.Q(("kind", "exception")),
                         fields=["scope"],
                         name="instruction_exception_of_card",
+                    ),
+                    models.Index(
+                        models.F("scope"),
+                        django.db.models.functions.comparison.Cast(
+                            django.db.models.fields.json.KeyTextTransform("created", "terms"),
+                            models.BigIntegerField(),
+                        ),
+                        condition=models.Q(("kind", "freeze"), ("terms__has_key", "attempts")),
+                        name="instruction_of_attempts",
                     ),
                 ],
                 "constraints": [
@@ -1166,6 +1176,8 @@ class Migration(migrations.Migration):
                 ("refunded_amount", models.BigIntegerField(default=0)),
                 ("count", models.SmallIntegerField(default=0)),
                 ("cash_count", models.SmallIntegerField(default=0)),
+                ("attempt", models.CharField(blank=True, db_default="", max_length=10)),
+                ("refused_by", models.TextField(blank=True, db_default="")),
                 (
                     "card",
                     models.ForeignKey(
@@ -1393,6 +1405,7 @@ class Migration(migrations.Migration):
                             ("three_d_secure_required", "3-D Secure required"),
                             ("network_risk_too_high", "Network risk too high"),
                             ("outside_schedule", "Outside allowed hours"),
+                            ("attempt_limit_exceeded", "Attempt limit exceeded"),
                             ("amount_limit_exceeded", "Amount limit exceeded"),
                             ("funds_exceeded", "Not enough funds"),
                             ("count_limit_exceeded", "Count limit exceeded"),
@@ -1985,6 +1998,14 @@ class Migration(migrations.Migration):
                     "cash_count",
                 ),
                 name="authorization_of_group",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="authorization",
+            index=models.Index(
+                condition=models.Q(("attempt", "declined")),
+                fields=["card", "created"],
+                name="authorization_declined",
             ),
         ),
         migrations.AddIndex(

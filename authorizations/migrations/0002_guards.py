@@ -151,6 +151,24 @@ CREATE TRIGGER closes AFTER INSERT ON authorizations_{table}
     FOR EACH ROW EXECUTE FUNCTION authorizations_close_instruction()
 """
 
+# A limit on attempts freezes a card. It runs with the owner's rights, since the role that answers
+# Stripe writes no other instruction. In force from this statement on, so for the next request.
+FREEZE_CARD = """
+CREATE FUNCTION authorizations_freeze_card(
+    card text, limit_name text, decision text, created bigint, minutes int, reason text
+) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    INSERT INTO authorizations_instruction (
+        kind, scope, terms, starts_at, ends_at, author_name, reason, reference
+    )
+    VALUES (
+        'freeze', 'card:' || card,
+        jsonb_build_object('attempts', limit_name, 'decision', decision, 'created', created),
+        statement_timestamp(), statement_timestamp() + make_interval(mins => minutes), '', reason, ''
+    )
+$$
+"""
+_FREEZE_CARD = "authorizations_freeze_card(text, text, text, bigint, int, text)"
+
 # A pot is the sum of its entries. Who writes one has locked the scope, as purchases do.
 ADD_TO_POT = """
 CREATE FUNCTION authorizations_add_to_pot() RETURNS trigger LANGUAGE plpgsql
@@ -350,6 +368,10 @@ class Migration(migrations.Migration):
                 f"DROP TRIGGER closes ON authorizations_{table}",
             )
             for table in ("lifting", "exceptionuse")
+        ),
+        migrations.RunSQL(FREEZE_CARD, f"DROP FUNCTION {_FREEZE_CARD}"),
+        migrations.RunSQL(
+            f"REVOKE EXECUTE ON FUNCTION {_FREEZE_CARD} FROM PUBLIC", migrations.RunSQL.noop
         ),
         migrations.RunSQL(ADD_TO_POT, "DROP FUNCTION authorizations_add_to_pot()"),
         migrations.RunSQL(

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from authorizations.models.fields import TypedCharField
 
@@ -16,8 +18,10 @@ class Instruction(models.Model):
 
     `scope` is its key: "program:", "group:3", "cardholder:ich_1" or "card:ic_1", which is this
     card alone to a freeze and an exception, and its chain to an own amount. `terms` say what it is
-    about, as a policy file does; a freeze has none. It is in force from `starts_at`, up to
-    `ends_at` if it has one, unless it is lifted, or is an exception that a decision has used.
+    about, as a policy file does. A freeze has none, but by a limit on attempts: its name (see
+    limited_attempts), the decision that reached it and when that purchase began. It is in force
+    from `starts_at`, up to `ends_at` if it has one, unless it is lifted, or is an exception that a
+    decision has used.
     """
 
     class Kind(models.TextChoices):
@@ -55,6 +59,13 @@ class Instruction(models.Model):
                 fields=("scope",),
                 name="instruction_exception_of_card",
                 condition=models.Q(kind="exception"),
+            ),
+            # Where a limit on attempts begins anew.
+            models.Index(
+                "scope",
+                Cast(KeyTextTransform("created", "terms"), models.BigIntegerField()),
+                name="instruction_of_attempts",
+                condition=models.Q(kind="freeze", terms__has_key="attempts"),
             ),
         ]
         constraints = [

@@ -66,6 +66,10 @@ class Authorization(models.Model):
     refunded_amount = models.BigIntegerField(default=0)
     count = models.SmallIntegerField(default=0)
     cash_count = models.SmallIntegerField(default=0)
+    # Both by the first request, "" before it: see rules.decision.attempts.
+    attempt = models.CharField(max_length=10, blank=True, db_default="")
+    # The limits on attempts that were full, which don't count it: "4:tries 7:tries".
+    refused_by = models.TextField(blank=True, db_default="")
 
     class Meta:
         ordering = ("-created",)
@@ -81,6 +85,12 @@ class Authorization(models.Model):
                 include=_COUNTED,
                 name="authorization_of_group",
                 condition=models.Q(group__isnull=False),
+            ),
+            # For limits on declined attempts, where most are approved.
+            models.Index(
+                fields=("card", "created"),
+                name="authorization_declined",
+                condition=models.Q(attempt="declined"),
             ),
             # Few rows at any time; those that stay for long need attention.
             models.Index(

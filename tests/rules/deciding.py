@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import settings
 
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Scope, ScopeKind
-from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.controls import AppliedControls, AttemptsUsed
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.values import (
     NO_USAGE,
@@ -46,13 +47,14 @@ def applied(kind: ScopeKind = ScopeKind.CARD, /, **keys: Any) -> AppliedControls
     """A policy in force, with these keys of the policy file; a new version each time.
 
     It grants every purchase, unless `unlimited` says otherwise: most rules are tried by what they
-    forbid.
+    forbid. Its limits on attempts have counted two.
     """
     scope = SCOPES[kind]
     measured = CARD if kind is ScopeKind.PROGRAM else scope
     version = next(_versions)
     value = controls(normalize(policy(name=f"Policy {version}", unlimited=True) | keys))
-    return AppliedControls(scope, measured, version, 1, value)
+    attempts = (AttemptsUsed(limit.key, 2, 0, FOREVER) for limit in value.attempt_limits)
+    return AppliedControls(scope, measured, version, 1, value, attempts=tuple(attempts))
 
 
 def decided(

@@ -36,10 +36,10 @@ def what_words(row: Instruction) -> str:
 
 def own_figure_words(terms: Mapping[str, Any]) -> str:
     """ "monthly limit set to €800.00", "daily_count limit raised by 3 purchases"."""
-    currency = terms.get("currency", "")
+    currency, noun = terms.get("currency", ""), "attempt" if "attempts" in terms else "purchase"
     if "raise_by" in terms:
-        return f"{terms['limit']} limit raised by {figure_words(terms['raise_by'], currency)}"
-    return f"{terms['limit']} limit set to {figure_words(terms['amount'], currency)}"
+        return f"{terms['limit']} limit raised by {figure_words(terms['raise_by'], currency, noun)}"
+    return f"{terms['limit']} limit set to {figure_words(terms['amount'], currency, noun)}"
 
 
 def exception_words(terms: Mapping[str, Any]) -> str:

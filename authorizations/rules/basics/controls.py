@@ -34,6 +34,10 @@ DayOfYear: TypeAlias = tuple[int, int]
 JANUARY_1: DayOfYear = (1, 1)
 
 
+MAX_ATTEMPTS = 1_000
+"""The most that a limit on attempts allows: they are read for every decision."""
+
+
 class Weekday(StrEnum):
     """In the order of datetime.weekday()."""
 
@@ -189,13 +193,15 @@ class Pot:
 
 @dataclass(frozen=True, slots=True)
 class LimitControl:
-    """A limit on an `amount` in `currency`, or on a `count` of purchases, per `interval`.
+    """A limit per `interval`: an `amount` in `currency`, or a `count` of purchases or `attempts`.
 
     `begins` is the day on which its year, and with it a quarter, begins; of monthly limits only
     the day of the month matters. A quarter that would begin on a day that its month lacks begins
     on the month's last day. `key` names it within its policy. Where a scope has its own figure,
     `overrides` say whose, and `policy_figure` is the policy's. A limit of funds has the amount of
-    its pot, and `since` when it counts; without a pot nothing fits it.
+    its pot, and `since` when it counts; without a pot nothing fits it. One of attempts may be about
+    declined ones only. The attempt that reaches it freezes the card for `then_freeze` minutes,
+    until somebody lifts that if 0, not at all if None.
     """
 
     interval: Interval
@@ -209,6 +215,9 @@ class LimitControl:
     overrides: tuple[Override, ...] = ()
     policy_figure: int | None = None
     since: int | None = None
+    attempts: int | None = None
+    declined_only: bool = False
+    then_freeze: int | None = None
 
     @property
     def has_window(self) -> bool:
@@ -219,8 +228,15 @@ class LimitControl:
 
     @property
     def limit_value(self) -> int:
-        """The limit's amount or count."""
-        return (self.count if self.amount is None else self.amount) or 0
+        """The limit's amount, or its count of purchases or attempts."""
+        return next(filter(None, (self.amount, self.count, self.attempts)), 0)
+
+    @property
+    def measure(self) -> str:
+        """The key that has the limit's value."""
+        if self.attempts is not None:
+            return "attempts"
+        return "count" if self.amount is None else "amount"
 
     def with_pot(self, pots: Iterable[Pot]) -> "LimitControl":
         """The limit with its pot, if it is one of funds that has one of these."""
@@ -240,11 +256,12 @@ class LimitControl:
         )
         if not mine:
             return self
-        own, is_count = own_figure(self.limit_value, mine), self.amount is None
+        own = own_figure(self.limit_value, mine)
         return replace(
             self,
-            amount=None if is_count else own,
-            count=own if is_count else self.count,
+            amount=None if self.amount is None else own,
+            count=None if self.count is None else own,
+            attempts=None if self.attempts is None else min(own, MAX_ATTEMPTS),
             overrides=mine,
             policy_figure=self.limit_value,
         )

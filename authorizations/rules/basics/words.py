@@ -143,11 +143,18 @@ def through_words(kind: ScopeKind, each: str | None) -> str:
     return ", ".join(filter(None, (kind.value, whose_words(kind, each))))
 
 
-def figure_words(figure: int, currency: str) -> str:
-    """Money, or a number of purchases if there is no currency."""
+def figure_words(figure: int, currency: str, noun: str = "purchase") -> str:
+    """Money, or if there is no currency a number of purchases, or of what `noun` says."""
     if currency:
         return format_money(figure, currency)
-    return "1 purchase" if figure == 1 else f"{figure:,} purchases"
+    return f"1 {noun}" if figure == 1 else f"{figure:,} {noun}s"
+
+
+def counted_noun(*, of_attempts: bool, declined_only: bool) -> str:
+    """What a limit counts: "purchase", "attempt", "declined attempt"."""
+    if not of_attempts:
+        return "purchase"
+    return "declined attempt" if declined_only else "attempt"
 
 
 def cards_words(cards: int) -> str:

@@ -21,8 +21,9 @@ from authorizations.rules.decision.rule import Rule
 class SpendingControls:
     """A policy version as a value; empty and None mean that nothing is set.
 
-    `rules` are in order of precedence. `matching` is how merchants are matched: see
-    filters.MATCHING.
+    `rules` are in order of precedence. `attempt_limits` are the limits on attempts, apart from the
+    others: they count no money, and always measure the card. `matching` is how merchants are
+    matched: see filters.MATCHING.
     """
 
     name: str
@@ -39,7 +40,30 @@ class SpendingControls:
     stand_in_amount: int | None = None
     stand_in_cap: int | None = None
     spending_limits: tuple[LimitControl, ...] = ()
+    attempt_limits: tuple[LimitControl, ...] = ()
     matching: int = MATCHING
+
+    @property
+    def limits(self) -> tuple[LimitControl, ...]:
+        """All limits."""
+        return self.spending_limits + self.attempt_limits
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsUsed:
+    """What a limit on attempts had counted in [start, end) before an attempt; `limit` is its key.
+
+    No more than the limit is counted. If not `is_complete`, too many attempts that don't count are
+    in the window to tell. `available_at` is when a full rolling window has room again. All times in
+    Unix seconds.
+    """
+
+    limit: str
+    used: int
+    start: int
+    end: int
+    available_at: int | None = None
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +71,8 @@ class AppliedControls:
     """Controls that apply to a purchase.
 
     `scope` is what the policy is assigned to. `measured` is whose usage its limits measure: see
-    controls.measured_scope.
+    controls.measured_scope. `attempts` are what its limits on attempts that concern the purchase
+    had counted: none if it is not a new attempt.
     """
 
     scope: Scope
@@ -57,6 +82,7 @@ class AppliedControls:
     controls: SpendingControls
     overrides: tuple[Override, ...] = ()
     pots: tuple[Pot, ...] = ()
+    attempts: tuple[AttemptsUsed, ...] = ()
 
     @property
     def each(self) -> OwnBudget | None:
@@ -77,6 +103,9 @@ def with_overrides(policy: AppliedControls, overrides: Sequence[Override]) -> Ap
     """The policy with a scope's own amounts for its limits."""
     if not overrides:
         return policy
-    limits = tuple(limit.with_overrides(overrides) for limit in policy.controls.spending_limits)
-    controls = replace(policy.controls, spending_limits=limits)
+    amounts, attempts = (
+        tuple(limit.with_overrides(overrides) for limit in limits)
+        for limits in (policy.controls.spending_limits, policy.controls.attempt_limits)
+    )
+    controls = replace(policy.controls, spending_limits=amounts, attempt_limits=attempts)
     return replace(policy, controls=controls, overrides=tuple(overrides))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from authorizations.rules.basics.controls import SCOPE_ORDER
+from authorizations.rules.decision.attempts import attempt_checks
 from authorizations.rules.decision.checks import card_checks, policy_checks
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.fuel import fuel_hold
@@ -81,6 +82,8 @@ def _trace(
             yield unreadable_check(policy, fields)
             ruling, limiting = without_rules_on(policy, fields), without_limits_on(policy, fields)
         yield from policy_checks(request, ruling)
+        if limiting.attempts:
+            yield from attempt_checks(limiting)
         if request.amount:
             yield from limit_checks(request, context, limiting, usage)
 

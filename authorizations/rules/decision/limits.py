@@ -145,7 +145,8 @@ def limit_key(figures: LimitFigures, policy: AppliedControls) -> str:
     return next((it.key for it in limits if _figures(it, policy, (0, None, None), 0) == unused), "")
 
 
-def _own(override: Override) -> OwnAmount:
+def own_amount(override: Override) -> OwnAmount:
+    """The override as a trace tells of it."""
     return OwnAmount(
         override.id,
         override.scope.kind,
@@ -175,6 +176,6 @@ def _figures(
         cash_only=limit.filter.cash_only,
         available_at=usage.available_at(limit.limit_value) if usage else None,
         policy_limit=limit.policy_figure,
-        own=tuple(map(_own, limit.overrides)),
+        own=tuple(map(own_amount, limit.overrides)),
         begins=limit.begins,
     )

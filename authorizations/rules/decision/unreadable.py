@@ -20,6 +20,8 @@ def unreadable_fields(request: AuthorizationRequest, controls: SpendingControls)
     for limit in controls.spending_limits:
         if limit.amount is None or limit.currency == request.currency:
             asked.update(limit.filter.asked_fields())
+    for limit in controls.attempt_limits:
+        asked.update(limit.filter.asked_fields())
     return frozenset(asked.intersection(request.unreadable))
 
 
@@ -43,6 +45,9 @@ def without_rules_on(policy: AppliedControls, fields: frozenset[str]) -> Applied
 
 def without_limits_on(policy: AppliedControls, fields: frozenset[str]) -> AppliedControls:
     """The policy without the limits that read these fields."""
-    limits = policy.controls.spending_limits
-    kept = tuple(limit for limit in limits if not fields & {*limit.filter.asked_fields()})
-    return replace(policy, controls=replace(policy.controls, spending_limits=kept))
+    amounts, attempts = (
+        tuple(limit for limit in limits if not fields & {*limit.filter.asked_fields()})
+        for limits in (policy.controls.spending_limits, policy.controls.attempt_limits)
+    )
+    kept = replace(policy.controls, spending_limits=amounts, attempt_limits=attempts)
+    return replace(policy, controls=kept)

@@ -68,6 +68,7 @@ class DeclineReason(StrEnum):
     THREE_D_SECURE_REQUIRED = "three_d_secure_required"
     NETWORK_RISK_TOO_HIGH = "network_risk_too_high"
     OUTSIDE_SCHEDULE = "outside_schedule"
+    ATTEMPT_LIMIT_EXCEEDED = "attempt_limit_exceeded"
     AMOUNT_LIMIT_EXCEEDED = "amount_limit_exceeded"
     FUNDS_EXCEEDED = "funds_exceeded"
     COUNT_LIMIT_EXCEEDED = "count_limit_exceeded"
@@ -154,7 +155,7 @@ class LimitFigures(NamedTuple):
     text of the limit's filter, empty for a limit on every purchase. `available_at` is when the
     purchase will fit a full rolling window, None if that was not computed. `begins` is that of the
     limit. Where `limit` is a scope's own, `policy_limit` is the policy's, and `own` says whose and
-    until when.
+    until when. A limit `of_attempts` counts these instead of purchases, or `declined_only`.
     """
 
     interval: Interval
@@ -172,6 +173,8 @@ class LimitFigures(NamedTuple):
     begins: DayOfYear = JANUARY_1
     policy_limit: int | None = None
     own: tuple[OwnAmount, ...] = ()
+    of_attempts: bool = False
+    declined_only: bool = False
 
     @property
     def available(self) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from authorizations.rules.basics.purchase_exceptions import PurchaseException, Waiver, block_terms
+from authorizations.rules.decision.attempts import attempt_limit_key
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.limits import limit_key
 from authorizations.rules.decision.values import Check, DeclineReason
@@ -35,7 +36,8 @@ def waiver_of(check: Check, applied: Iterable[AppliedControls]) -> Waiver | None
     if check.figures:
         named = (check.version_id, check.scope)
         [policy] = (one for one in applied if (one.version_id, one.scope) == named)
-        key = limit_key(check.figures, policy)
+        key_of = attempt_limit_key if check.figures.of_attempts else limit_key
+        key = key_of(check.figures, policy)
     return Waiver(check.rule, check.policy, key)
 
 

@@ -16,7 +16,7 @@ from authorizations.rules.basics.words import (
 from authorizations.rules.decision.rule import Section, Setting
 from authorizations.rules.kinds import SETTINGS
 from authorizations.rules.policy.document import completed, controls
-from authorizations.rules.policy.summary import limit_phrase
+from authorizations.rules.policy.summary import limit_noun, limit_phrase, then_frozen_words
 
 _RULES = {setting.key: setting for setting in SETTINGS}
 
@@ -62,7 +62,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Pol
     old, new = controls(before), controls(after)
     return [
         *_settings(before, after, ("name", "currency")),
-        *_limits(old.spending_limits, new.spending_limits),
+        *_limits(old.limits, new.limits),
         *_settings(before, after, [*LABELS][2:]),
     ]
 
@@ -123,12 +123,12 @@ def _limits(before: Sequence[LimitControl], after: Sequence[LimitControl]) -> It
         yield PolicyEdit("Limits", entries=("in a different order",))
     for old, new in _pairs(removed, added, _all_but_figure):
         yield PolicyEdit(limit_name(old), _figure(old), _figure(new))
-    for alike in (_all_but_length, _all_but_filter, _all_but_currency):
+    for alike in (_all_but_length, _all_but_filter, _all_but_currency, _all_but_kind):
         for old, new in _pairs(removed, added, alike):
-            yield PolicyEdit("Limit", limit_phrase(old), limit_phrase(new))
+            yield PolicyEdit("Limit", _whole_phrase(old), _whole_phrase(new))
     for verb, limits in (("added", added), ("removed", removed)):
         for limit in limits:
-            yield PolicyEdit(f"Limit {verb}", entries=(limit_phrase(limit),))
+            yield PolicyEdit(f"Limit {verb}", entries=(_whole_phrase(limit),))
 
 
 def _pairs(
@@ -149,20 +149,38 @@ def _length(limit: LimitControl) -> tuple[object, ...]:
     return limit.interval, limit.rolling_seconds, limit.begins
 
 
+def _kind(limit: LimitControl) -> tuple[object, ...]:
+    """Which attempts it counts, if any, and the freeze that follows."""
+    return limit.attempts is None, limit.declined_only, limit.then_freeze
+
+
+def _figures(limit: LimitControl) -> tuple[object, ...]:
+    return limit.amount, limit.count, limit.attempts
+
+
 def _all_but_figure(limit: LimitControl) -> tuple[object, ...]:
-    return limit.amount is None, limit.currency, _length(limit), limit.filter.text
+    unit = limit.amount is None, limit.currency, _kind(limit)
+    return *unit, _length(limit), limit.filter.text
 
 
 def _all_but_length(limit: LimitControl) -> tuple[object, ...]:
-    return limit.amount, limit.count, limit.currency, limit.filter.text
+    return _figures(limit), limit.currency, _kind(limit), limit.filter.text
 
 
 def _all_but_filter(limit: LimitControl) -> tuple[object, ...]:
-    return limit.amount, limit.count, limit.currency, _length(limit)
+    return _figures(limit), limit.currency, _kind(limit), _length(limit)
 
 
 def _all_but_currency(limit: LimitControl) -> tuple[object, ...]:
-    return limit.amount, limit.count, _length(limit), limit.filter.text
+    return _figures(limit), _kind(limit), _length(limit), limit.filter.text
+
+
+def _all_but_kind(limit: LimitControl) -> tuple[object, ...]:
+    return _figures(limit), limit.currency, _length(limit), limit.filter.text
+
+
+def _whole_phrase(limit: LimitControl) -> str:
+    return f"{limit_phrase(limit)}{then_frozen_words(limit)}"
 
 
 def limit_name(limit: LimitControl) -> str:
@@ -180,4 +198,4 @@ def limit_name(limit: LimitControl) -> str:
 
 
 def _figure(limit: LimitControl) -> str:
-    return figure_words(limit.limit_value, limit.currency)
+    return figure_words(limit.limit_value, limit.currency, limit_noun(limit))

@@ -144,6 +144,8 @@ def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingCon
     refuse_unknown(matching)
     normal = completed(normal)
     policy_currency = normal["currency"] or ""
+    keyed = zip(normal["spending_limits"], keys_of(normal["spending_limits"]), strict=True)
+    limits = [limit_value(limit, key, policy_currency, matching) for limit, key in keyed]
     return SpendingControls(
         name=normal["name"],
         currency=policy_currency,
@@ -158,11 +160,7 @@ def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingCon
         fuel_hold=normal["fuel_hold"],
         stand_in_amount=normal["stand_in_amount"],
         stand_in_cap=normal["stand_in_cap"],
-        spending_limits=tuple(
-            limit_value(limit, key, policy_currency, matching)
-            for limit, key in zip(
-                normal["spending_limits"], keys_of(normal["spending_limits"]), strict=True
-            )
-        ),
+        spending_limits=tuple(limit for limit in limits if limit.attempts is None),
+        attempt_limits=tuple(limit for limit in limits if limit.attempts is not None),
         matching=matching,
     )

@@ -8,7 +8,13 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
-from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, LimitControl
+from authorizations.rules.basics.controls import (
+    JANUARY_1,
+    MAX_ATTEMPTS,
+    DayOfYear,
+    Interval,
+    LimitControl,
+)
 from authorizations.rules.basics.fields import Fields, Problem, path_text
 from authorizations.rules.basics.filters import (
     EVERYTHING,
@@ -31,6 +37,7 @@ from authorizations.rules.basics.parsing import (
 
 MAX_LIMITS = 50
 MAX_COUNT = 1_000_000
+MAX_FREEZE_MINUTES = 400 * 1_440
 LAST_MONTH_START = 28  # the last day that every month has
 MAX_DAYS = 400  # a rolling window is summed for every decision, so a longer one costs more
 
@@ -38,26 +45,31 @@ UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 PERIODS = tuple(interval for interval in Interval if interval is not Interval.FUNDS)
 _YEAR_STARTS = "01-01"
 OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
+MEASURES = ("amount", "count", "attempts")
 BEGINNINGS = ("month_starts", "year_starts")
 _EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
 _FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, "cash_only")
+FREEZES = UNTIL_LIFTED, FOR_MINUTES = "then_freeze", "then_freeze_minutes"
 _KEYS = (
     "key",
     "amount",
     "count",
+    "attempts",
+    "declined_only",
     "funds",
     "currency",
     "interval",
     *UNITS,
     *BEGINNINGS,
     *_FILTERS,
+    *FREEZES,
 )
 LIMIT_KEY = re.compile("[a-z0-9_-]{1,60}")
 _PLACES = {key: place for place, key in enumerate(_KEYS)}
 
 
 def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str, Any]]:
-    """The policy's limits in the given order; a duplicate is a problem."""
+    """The policy's limits in the given order, those of attempts last; a duplicate is a problem."""
     limits: list[dict[str, Any]] = []
     has_currency = policy.has("currency")
     for fields in policy.objects("spending_limits", MAX_LIMITS):
@@ -70,6 +82,7 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
             fields.problem("interval", f"Say how long it lasts: {', '.join(PERIODS)}.")
         interval = fields.value("interval", one_of("interval", PERIODS), "")
         interval = Interval.FUNDS.value if is_funds else interval
+        is_cash: bool = fields.value("cash_only", flag, default=False)
         # With the keys that apply: a currency only with an amount, and so on.
         limit = {
             **({"key": key} if (key := fields.value("key", limit_key, "")) else {}),
@@ -81,7 +94,8 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
             "countries": fields.words("countries", country),
             "merchants": merchants(fields, "merchants"),
             **_exceptions(fields),
-            "cash_only": fields.value("cash_only", flag, default=False),
+            "cash_only": is_cash,
+            **_of_attempts(fields, is_cash=is_cash),
         }
         alike = [_without_key(other) for other in limits]
         if _without_key(limit) in alike and len(policy.problems) == before:
@@ -98,7 +112,7 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
         if "key" in limit:
             shorter = [*limits[:place], _without_key(limit), *limits[place + 1 :]]
             limits = shorter if keys_of(shorter) == keys else limits
-    return limits
+    return sorted(limits, key=lambda limit: "attempts" in limit)
 
 
 def limit_key(given: object) -> str:
@@ -132,7 +146,7 @@ def _usual_key(limit: Mapping[str, Any]) -> str:
     parts = [str(limit.get("interval") or ("funds" if limit.get("funds") else "limit"))]
     parts += [f"{limit[unit]}_{unit}" for unit in UNITS if limit.get(unit)]
     parts += [f"from_{limit[key]}" for key in BEGINNINGS if limit.get(key)]
-    parts += ["count"] if "count" in limit else []
+    parts += [name for name in ("count", "attempts", "declined_only") if name in limit]
     parts += [limit["currency"]] if limit.get("currency") else []
     if concerned := {key: limit[key] for key in _FILTERS if limit.get(key)}:
         parts.append(hashlib.sha256(json_text(concerned).encode()).hexdigest()[:6])
@@ -146,29 +160,59 @@ def _without_key(limit: Mapping[str, Any]) -> dict[str, Any]:
 def _measure(
     fields: Fields, interval: str, policy_currency: str | None, *, has_currency: bool
 ) -> dict[str, Any]:
-    """What the limit measures: an amount in a currency, or a count of purchases.
+    """What the limit measures: an amount in a currency, or a count of purchases or attempts.
 
     `has_currency` is whether the policy has a currency, valid or not.
     """
     if interval == Interval.FUNDS:
-        for key in ("amount", "count"):
+        for key in MEASURES:
             if fields.has(key):
                 fields.problem(key, "Funds are added by hand, or by a file's list: leave this out.")
         return {"funds": True, "currency": _currency(fields, policy_currency, has_currency)}
-    if fields.has("amount") == fields.has("count"):
-        both = "A limit has an amount or a count, not both: make two limits."
-        neither = "Give the limit an amount or a count."
-        fields.problem("amount", both if fields.has("amount") else neither)
+    given = [key for key in MEASURES if fields.has(key)]
+    if len(given) != 1:
+        several = "A limit has an amount, a count or attempts, one of them: make two limits."
+        neither = "Give the limit an amount, a count or attempts."
+        fields.problem(given[0] if given else "amount", several if given else neither)
         return {}
-    if fields.has("count"):
+    [measure] = given
+    if measure != "amount":
         if interval == Interval.PER_AUTHORIZATION:
-            fields.problem("count", "Each authorization is one purchase: choose another interval.")
+            what = "attempt" if measure == "attempts" else "purchase"
+            fields.problem(measure, f"Each authorization is one {what}: choose another interval.")
         if fields.has("currency"):
             fields.problem("currency", "A count has no currency: leave it out.")
+    if measure == "attempts":
+        wrong = f"Give the number of attempts as a whole number from 1 to {MAX_ATTEMPTS:,}."
+        return {"attempts": fields.value("attempts", whole_number(1, MAX_ATTEMPTS, wrong), 1)}
+    if measure == "count":
         wrong = "Give the number of purchases as a whole number, such as 5."
         return {"count": fields.value("count", whole_number(0, MAX_COUNT, wrong), 0)}
     named = _currency(fields, policy_currency, has_currency)
     return {"amount": fields.value("amount", amount, 0), "currency": named}
+
+
+def _of_attempts(fields: Fields, *, is_cash: bool) -> dict[str, Any]:
+    """Which attempts a limit counts, and how long the card is frozen then, if it is."""
+    if not fields.has("attempts"):
+        for key in ("declined_only", *FREEZES):
+            if fields.has(key):
+                fields.problem(key, 'Only for a limit on "attempts"; leave it out.')
+        return {}
+    if is_cash:
+        fields.problem("cash_only", "Attempts are not counted by cash: name its categories.")
+    if fields.value(UNTIL_LIFTED, flag, default=False) and fields.has(FOR_MINUTES):
+        fields.problem(
+            FOR_MINUTES,
+            f'Frozen for a time or until it is lifted ("{UNTIL_LIFTED}"): choose one.',
+        )
+    wrong = "Give the minutes as a whole number, such as 1440 for a day."
+    given = {
+        "declined_only": fields.value("declined_only", flag, default=False),
+        UNTIL_LIFTED: fields.value(UNTIL_LIFTED, flag, default=False),
+        FOR_MINUTES: fields.value(FOR_MINUTES, whole_number(1, MAX_FREEZE_MINUTES, wrong), None),
+    }
+    return {key: value for key, value in given.items() if value}
 
 
 def _currency(fields: Fields, policy_currency: str | None, has_currency: bool) -> str | None:  # noqa: FBT001
@@ -259,6 +303,9 @@ def limit_value(
         filter=filter_of(json_text(concerned) if concerned else ""),
         begins=beginning(limit),
         key=key,
+        attempts=limit.get("attempts"),
+        declined_only=limit.get("declined_only", False),
+        then_freeze=0 if limit.get(UNTIL_LIFTED) else limit.get(FOR_MINUTES),
     )
 
 

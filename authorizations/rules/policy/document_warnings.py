@@ -23,12 +23,12 @@ def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """Probable mistakes; paths are those of the policy's document."""
     limits = controls.spending_limits
     # At exempt merchants a limit has an effect that the rules say it can't have.
-    beside = () if controls.exemption else limits
+    beside = () if controls.exemption else controls.limits
     return (
         *_grants_nothing(controls),
         *_limited_unlimited(controls),
         *_no_parts(controls),
-        *_all_left_out(limits),
+        *_all_left_out(controls.limits),
         *_redundant(limits),
         *(it for rule in on_page(controls.rules) for it in rule.warnings(controls.rules, beside)),
         *_exempt(controls),
@@ -38,7 +38,7 @@ def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
 
 def _grants_nothing(controls: SpendingControls) -> Iterator[Problem]:
     """Policies without rules, and policies that only forbid or count and so grant nothing."""
-    is_bare = not controls.rules and not controls.spending_limits
+    is_bare = not controls.rules and not controls.limits
     if is_bare and controls.unlimited:
         yield Problem((), "This policy is unlimited and has no rule: it approves every purchase.")
     elif is_bare:

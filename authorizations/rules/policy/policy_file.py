@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from authorizations.rules.basics.controls import OwnBudget, ScopeKind
+from authorizations.rules.basics.controls import MAX_ATTEMPTS, OwnBudget, ScopeKind
 from authorizations.rules.basics.fields import (
     Fields,
     InvalidPolicyError,
@@ -115,7 +115,7 @@ class ListedException(ListedStop):
 
 @dataclass(frozen=True, slots=True)
 class ListedOverride:
-    """A scope's own figure for a limit: `how` is amount, count or raise_by.
+    """A scope's own figure for a limit: `how` is amount, count, attempts or raise_by.
 
     `target` is an id or a group's name; `until` in Unix seconds, None for good.
     """
@@ -449,6 +449,7 @@ def _exception(entry: Fields) -> ListedException | None:
 _FIGURES: dict[str, Callable[[object], int]] = {
     "amount": amount,
     "count": whole_number(0, MAX_COUNT, "Give the number of purchases as a whole number."),
+    "attempts": whole_number(0, MAX_ATTEMPTS, "Give the number of attempts as a whole number."),
     "raise_by": whole_number(1, MAX_AMOUNT, "Give what to add as a whole number."),
 }
 
@@ -463,7 +464,8 @@ def _overrides(fields: Fields) -> Iterator[ListedOverride]:
         limit = _required(entry, "limit", "Name the limit by its key.", limit_key)
         kind, target = _target(entry)
         given = [how for how in _FIGURES if entry.has(how)]
-        how = _only(entry, given, "Give the figure", 'one of "amount", "count" and "raise_by"')
+        which = 'one of "amount", "count", "attempts" and "raise_by"'
+        how = _only(entry, given, "Give the figure", which)
         if entry.has("from"):
             entry.problem("from", "It holds from its import on: leave this out.")
         reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from authorizations.rules.basics import parsing
 from authorizations.rules.basics.controls import (
+    MAX_ATTEMPTS,
     TARGET_KINDS,
     Interval,
     OwnBudget,
@@ -32,14 +33,19 @@ from authorizations.rules.kinds.schedule import MAX_ENTRIES as MAX_HOURS
 from authorizations.rules.policy.document import NAME_LENGTH
 from authorizations.rules.policy.document_limits import (
     BEGINNINGS,
+    FOR_MINUTES,
+    FREEZES,
     LAST_MONTH_START,
     LIMIT_KEY,
     MAX_COUNT,
     MAX_DAYS,
+    MAX_FREEZE_MINUTES,
     MAX_LIMITS,
+    MEASURES,
     OF_YEARS,
     PERIODS,
     UNITS,
+    UNTIL_LIFTED,
 )
 from authorizations.rules.policy.policy_file import MAX_PLANS, REASON_LENGTH, REFERENCE_LENGTH
 
@@ -254,6 +260,14 @@ def _limit() -> Schema:
             "In the smallest unit of its currency: 50000 for \N{EURO SIGN}500.00. 0: nothing.",
         ),
         "count": _optional(_whole_number(0, MAX_COUNT), "A number of purchases, not an amount."),
+        "attempts": _optional(
+            _whole_number(1, MAX_ATTEMPTS), "How often each card may be tried, approved or not."
+        ),
+        "declined_only": _switch("Only declined attempts."),
+        UNTIL_LIFTED: _switch("The attempt that reaches it freezes the card."),
+        FOR_MINUTES: _optional(
+            _whole_number(1, MAX_FREEZE_MINUTES), "As then_freeze, for so many minutes."
+        ),
         "currency": _optional(_ref("currency"), "Of the amount; the policy's if missing."),
         "funds": _switch("A pot that is filled by hand or by a file, with no interval."),
         "interval": _optional(_word(PERIODS), "How long it lasts until it begins anew."),
@@ -277,11 +291,15 @@ def _limit() -> Schema:
     return _object(
         properties,
         conditions=[
-            _if(_TRUE_FUNDS, _none_of(["interval", "amount", "count", *UNITS, *BEGINNINGS])),
+            _if(_TRUE_FUNDS, _none_of(["interval", *MEASURES, *UNITS, *BEGINNINGS])),
             _if({"not": _TRUE_FUNDS}, _given("interval")),
-            _if({"not": _TRUE_FUNDS}, _only_one(["amount", "count"])),
-            _if(_given("count"), _none_of(["currency"])),
-            _if(_given("count"), {"not": _interval_in([Interval.PER_AUTHORIZATION])}),
+            _if({"not": _TRUE_FUNDS}, _only_one([*MEASURES])),
+            *(_if(_given(key), _none_of(["currency"])) for key in MEASURES[1:]),
+            *(
+                _if(_given(key), {"not": _interval_in([Interval.PER_AUTHORIZATION])})
+                for key in MEASURES[1:]
+            ),
+            _if({"not": _given("attempts")}, _none_of(["declined_only", *FREEZES])),
             _if(_interval_in([Interval.ROLLING]), _only_one(list(UNITS))),
             _if(_interval_in({*Interval} - {Interval.ROLLING}), _none_of(UNITS)),
             _if(_interval_in({*Interval} - {Interval.MONTHLY}), _none_of(["month_starts"])),
@@ -334,6 +352,9 @@ def _override() -> Schema:
             "count": _optional(
                 _whole_number(0, MAX_COUNT), "In place of the policy's number of purchases."
             ),
+            "attempts": _optional(
+                _whole_number(0, MAX_ATTEMPTS), "In place of the policy's number of attempts."
+            ),
             "raise_by": _optional(_whole_number(1, MAX_AMOUNT), "What comes on top."),
             "from": _NOT_GIVEN | {"description": "It holds from its import on."},
             **_end_and_reason(),
@@ -341,7 +362,7 @@ def _override() -> Schema:
         required=["policy", "limit", "reason"],
         conditions=[
             _only_one(kinds, or_false=True),
-            _only_one(["amount", "count", "raise_by"]),
+            _only_one([*MEASURES, "raise_by"]),
         ],
     )
 

@@ -6,6 +6,8 @@ from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import (
     all_of,
+    counted_noun,
+    duration_words,
     figure_words,
     filter_words,
     fuel_hold_words,
@@ -40,12 +42,30 @@ def summary(controls: SpendingControls) -> list[str]:
 
 
 def limit_phrase(limit: LimitControl) -> str:
-    """ "€50.00 a month (from the 16th) on bakeries", "5 purchases in 60 minutes"."""
+    """ "€50.00 a month (from the 16th) on bakeries", "5 purchases in 60 minutes".
+
+    Without the freeze that follows: see `then_frozen_words`.
+    """
     length = interval_words(limit.interval, limit.rolling_seconds, limit.begins)
     if limit.interval is Interval.FUNDS:
         return f"the funds that are added{filter_words(limit.filter.text)}"
-    figure = figure_words(limit.limit_value, limit.currency)
+    figure = figure_words(limit.limit_value, limit.currency, limit_noun(limit))
     return f"{figure} {length}{filter_words(limit.filter.text)}"
+
+
+def limit_noun(limit: LimitControl) -> str:
+    """What the limit counts, if it has no currency."""
+    is_of_attempts = limit.attempts is not None
+    return counted_noun(of_attempts=is_of_attempts, declined_only=limit.declined_only)
+
+
+def then_frozen_words(limit: LimitControl) -> str:
+    """ ", then frozen for 24 hours"; "" for a limit that freezes no card."""
+    if limit.then_freeze is None:
+        return ""
+    if not limit.then_freeze:
+        return ", then frozen until somebody lifts it"
+    return f", then frozen for {duration_words(limit.then_freeze * 60)}"
 
 
 def _how_much(controls: SpendingControls) -> Iterator[str]:
@@ -69,6 +89,8 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
             yield f"no spending{filter_words(limit.filter.text)}{whole}"
         if limit.amount is None:
             yield f"at most {limit_phrase(limit)}"
+    for limit in controls.attempt_limits:
+        yield f"at most {limit_phrase(limit)}{then_frozen_words(limit)}"
     if controls.unlimited:
         amounts = any(limit.amount is not None for limit in limits)
         yield "otherwise unlimited amounts" if amounts else "unlimited amounts"

@@ -121,6 +121,8 @@ def hold_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
 def _limit_for_cardholder(
     figures: LimitFigures, request: AuthorizationRequest, *, is_shared: bool
 ) -> str:
+    if figures.of_attempts:
+        return TEXTS[DeclineReason.ATTEMPT_LIMIT_EXCEEDED].cardholder
     if not figures.currency:
         concerning = filter_words(figures.filter)
         return (

@@ -66,6 +66,11 @@ _TEXTS_WITHOUT_RULE: dict[DeclineReason, ReasonTexts] = {
         "unlimited one.",
         f"This card is not set up for this purchase. {ASK}",
     ),
+    DeclineReason.ATTEMPT_LIMIT_EXCEEDED: ReasonTexts(
+        "Attempt limit exceeded",
+        "The card has been tried as often as a limit on attempts allows.",
+        "This card has been tried too often for now. Please try again later.",
+    ),
     DeclineReason.AMOUNT_LIMIT_EXCEEDED: ReasonTexts(
         "Amount limit exceeded",
         "The purchase would exceed an amount limit.",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.basics.words import (
+    counted_noun,
     duration_words,
     figure_words,
     instant_words,
@@ -49,7 +50,10 @@ def percent_used(figures: LimitFigures) -> int:
 
 
 def used_words(figures: LimitFigures) -> str:
-    """ "€320.00 used", "3 made"."""
+    """ "€320.00 used", "3 made", "3 of 5 attempts"."""
+    if figures.of_attempts:
+        noun = counted_noun(of_attempts=True, declined_only=figures.declined_only)
+        return f"{figures.used:,} of {figure_words(figures.limit, '', noun)}"
     if figures.currency:
         return f"{figure_words(figures.used, figures.currency)} used"
     return f"{figures.used:,} made"

@@ -5,6 +5,7 @@ from authorizations.rules.basics.controls import Interval
 from authorizations.rules.basics.filters import merchant_words
 from authorizations.rules.basics.words import (
     beginning_words,
+    counted_noun,
     duration_words,
     figure_words,
     filter_words,
@@ -59,15 +60,20 @@ def own_words(figures: LimitFigures) -> str:
     """ " (set for this card until 30 Nov 2026 18:00 UTC by ada: trip; otherwise €500.00)"."""
     if not figures.own:
         return ""
-    parts = [_own_part(one, figures.currency) for one in figures.own]
-    usual = figure_words(figures.policy_limit or 0, figures.currency)
+    noun = _noun(figures)
+    parts = [_own_part(one, figures.currency, noun) for one in figures.own]
+    usual = figure_words(figures.policy_limit or 0, figures.currency, noun)
     return f" ({'; '.join(parts)}; otherwise {usual})"
 
 
-def _own_part(one: OwnAmount, currency: str) -> str:
+def _noun(figures: LimitFigures) -> str:
+    return counted_noun(of_attempts=figures.of_attempts, declined_only=figures.declined_only)
+
+
+def _own_part(one: OwnAmount, currency: str, noun: str) -> str:
     what = "set"
     if one.raise_by is not None:
-        what = f"raised by {figure_words(one.raise_by, currency)}"
+        what = f"raised by {figure_words(one.raise_by, currency, noun)}"
     until = f" until {instant_words(one.until, 'UTC')}" if one.until else ""
     author = f" by {one.author}" if one.author else ""
     return f"{what} for this {one.scope}{until}{author}: {one.reason}"
@@ -82,7 +88,7 @@ def limit_words(figures: LimitFigures) -> str:
     """ "Monthly limit of €500.00 (from the 16th)"; "At most 5 purchases in 60 minutes"."""
     if figures.interval is Interval.ROLLING:
         return f"At most {rolling_words(figures)}"
-    most = figure_words(figures.limit, figures.currency)
+    most = figure_words(figures.limit, figures.currency, _noun(figures))
     concerning = (
         f"{beginning_words(figures.interval, figures.begins)}{filter_words(figures.filter)}"
     )
@@ -95,8 +101,8 @@ def limit_words(figures: LimitFigures) -> str:
 
 
 def rolling_words(figures: LimitFigures) -> str:
-    """ "5 purchases in 60 minutes"."""
-    most = figure_words(figures.limit, figures.currency)
+    """ "5 purchases in 60 minutes", "5 declined attempts in 60 minutes"."""
+    most = figure_words(figures.limit, figures.currency, _noun(figures))
     length = duration_words(figures.rolling_seconds)
     return f"{most} in {length}{filter_words(figures.filter)}"
 

@@ -4,10 +4,11 @@ Serves a purchase of Stripe's as well as one that is only tried, and a preview.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from authorizations.models import LedgerCause
+from authorizations.rules.decision.attempts import attempt_of, has_room, reached
 from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
@@ -20,12 +21,19 @@ from authorizations.rules.decision.values import (
     WindowUsage,
 )
 from authorizations.rules.decision.windows import limit_concerns, windows_at, windows_for
+from authorizations.rules.policy.summary import limit_phrase
 from authorizations.rules.purchases.books import OurResponse
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
-from authorizations.services.authorize.outcome import Outcome
+from authorizations.services.authorize.outcome import Freeze, Outcome
 from authorizations.services.purchases.in_turn import PurchaseInTurn, in_turn
 from authorizations.services.purchases.steps import Steps
+from authorizations.services.store import limited_attempts
+from authorizations.services.store.limited_attempts import (
+    LimitedAttempts,
+    MadeAttempt,
+    limit_name,
+)
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.plans import Plan
 from authorizations.services.store.usage import (
@@ -58,26 +66,108 @@ def decide_in_turn(
     """Decide several one after the other, each with what those before it take or have used.
 
     None for one that must be decided in a transaction of its own: in_turn says which, and what
-    `asked` is for, beside those that `leaves`.
+    `asked` is for, beside those that `leaves`, and those of a card that one before them froze.
     """
-
+    made: list[MadeAttempt] = []
+    frozen: set[str] = set()
     used: set[int | None] = set()
 
     def turn(purchase: LockedRequest) -> PurchaseInTurn[Outcome]:
         def work(existing: Existing) -> Plan[Outcome | None]:
+            if purchase.request.card.id in frozen:
+                return None
             if existing.exceptions:
                 unused = tuple(one for one in existing.exceptions if one.id not in used)
                 existing = replace(existing, exceptions=unused)
+            existing = _after(existing, purchase.locked.root_id, made)
             outcome = yield from decide_purchase(replace(purchase, existing=existing))
             if leaves(outcome):
                 return None
             used.add(outcome.decision.exception)
+            made.extend([outcome.attempt] if outcome.attempt else [])
+            if outcome.freezes:
+                frozen.add(purchase.request.card.id)
             return outcome
 
         return PurchaseInTurn(purchase.locked, purchase.existing, work)
 
+    purchases = yield from _with_attempts(purchases)
     turns = list(map(turn, purchases))
     return (yield from in_turn(turns, lambda outcome: outcome.remembered, asked))
+
+
+def _after(existing: Existing, root_id: str, made: Sequence[MadeAttempt]) -> Existing:
+    """What is recorded, with the attempts of this card that are not written yet."""
+    attempts = existing.attempts or ()
+    for one in made if attempts else ():
+        if one.root_id == root_id:
+            attempts = tuple(limited.and_also(one) for limited in attempts)
+    return replace(existing, attempts=attempts) if attempts else existing
+
+
+def _with_attempts(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest]]:
+    """The purchases with what limits on attempts count, read at once."""
+    asked = [
+        (
+            it.request.authorization_id,
+            it.locked.root_id,
+            _limits_on_attempts(it.request, it.existing),
+        )
+        for it in purchases
+    ]
+    found = yield from limited_attempts.read(asked)
+    return [
+        replace(it, existing=replace(it.existing, attempts=attempts))
+        for it, attempts in zip(purchases, found, strict=True)
+    ]
+
+
+def _limits_on_attempts(
+    request: AuthorizationRequest, existing: Existing
+) -> Sequence[LimitedAttempts]:
+    """The limits that this attempt must fit: none if its authorization was asked for before.
+
+    Where they were full then, they are asked again: no second event opens what they declined.
+    """
+    before = existing.purchase
+    if request.request_index or (before and before.attempt and not before.refused_by):
+        return ()
+    return limited_attempts.of_purchase(request, existing.applied, existing.in_force)
+
+
+def _measured_attempts(
+    applied: tuple[AppliedControls, ...], attempts: Sequence[LimitedAttempts]
+) -> tuple[AppliedControls, ...]:
+    """The policies with what their limits on attempts count."""
+    if not attempts:
+        return applied
+    return tuple(
+        replace(
+            policy,
+            attempts=tuple(one.used for one in attempts if one.version_id == policy.version_id),
+        )
+        for policy in applied
+    )
+
+
+def _made(
+    request: AuthorizationRequest,
+    locked: LockedScopes,
+    existing: Existing,
+    decision: Verdict,
+) -> MadeAttempt | None:
+    """The attempt that a request is; None if its authorization was asked for before."""
+    if request.request_index or (existing.purchase and existing.purchase.attempt):
+        return None
+    # One that an exception lets through is not declined, and so counts.
+    full = [one.name for one in existing.attempts or () if not has_room(one.limit, one.used)]
+    return MadeAttempt(
+        root_id=locked.root_id,
+        created=request.created,
+        attempt=attempt_of(decision),
+        refused_by=() if decision.approved else tuple(full),
+        merchant=request.merchant,
+    )
 
 
 def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
@@ -85,6 +175,10 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
     request, locked, existing = purchase.request, purchase.locked, purchase.existing
     if existing.purchase and not existing.purchase.is_of(request):
         return _contradicted(request, locked, existing)
+    if existing.attempts is None:
+        [purchase] = yield from _with_attempts([purchase])
+        existing = purchase.existing
+    applied = _measured_attempts(existing.applied, existing.attempts or ())
     steps = Steps(existing.books, request.merchant)
     # A request is itself a report: what it tells is joined first.
     steps.report(request.snapshot, purchase.transactions, in_one=True)
@@ -115,19 +209,38 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
     measured = yield from measure(
         request, windows, existing.applied, existing.remembered, steps.change
     )
-    decision, usage = yield from _decide(request, existing.applied, context, measured)
+    decision, usage = yield from _decide(request, applied, context, measured)
+    attempt = _made(request, locked, existing, decision)
     after = joined.with_response(answer_of(request, decision))
     taken = steps.to(cause_of_answer(request, decision), after)
     return Outcome(
         request=request,
         locked=locked,
-        applied=existing.applied,
+        applied=applied,
         context=context,
         usage=usage,
         decision=decision,
         steps=steps,
         remembered=measured.changed(taken),
+        attempt=attempt,
+        freezes=_freezes(attempt, applied, existing.in_force) if attempt else (),
     )
+
+
+def _freezes(
+    attempt: MadeAttempt, applied: Sequence[AppliedControls], in_force: Mapping[int, int]
+) -> tuple[Freeze, ...]:
+    """The freezes of the card that this attempt causes, one for each limit that it reaches."""
+    policies = {version_id: policy_id for policy_id, version_id in in_force.items()}
+    freezes = {
+        limit_name(policies[policy.version_id], limit.key): Freeze(
+            limit=limit_name(policies[policy.version_id], limit.key),
+            minutes=limit.then_freeze or None,
+            reason=f"{limit_phrase(limit)} ({policy.controls.name})",
+        )
+        for policy, limit in reached(attempt.attempt, applied)
+    }
+    return tuple(freezes.values())
 
 
 def _decide(

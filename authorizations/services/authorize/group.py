@@ -15,7 +15,7 @@ from django.db import Error
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import approvals
 from authorizations.services.authorize.decision import LockedRequest, decide_in_turn
-from authorizations.services.authorize.outcome import Outcome, rows_of
+from authorizations.services.authorize.outcome import Outcome, freezing, rows_of
 from authorizations.services.authorize.transaction import Computed, flags
 from authorizations.services.host import host_answers
 from authorizations.services.host.caps import NotReplayedError
@@ -115,8 +115,9 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
             again |= yield from _created(unknown)
         return Decided([None for _ in members], locked_out, again)
     written, computed = _answered(members, outcomes, noted)
+    freezes = [statement for outcome in outcomes.values() for statement in freezing(outcome)]
     try:
-        yield [*write_all(written), COMMIT]
+        yield [*write_all(written), *freezes, COMMIT]
     except psycopg.Error as error:
         # One that is not PostgreSQL's own: the connection is lost.
         if error.sqlstate is None and not isinstance(error, SessionLostError):

@@ -7,10 +7,24 @@ from authorizations.rules.decision.values import PurchaseContext, Verdict, Windo
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime.delivery import Delivery
-from authorizations.services.store import rows, writing
+from authorizations.services.runtime.pipeline import Statement
+from authorizations.services.store import rows, write_statements, writing
+from authorizations.services.store.limited_attempts import MadeAttempt
 from authorizations.services.store.lookup import LockedScopes
 from authorizations.services.store.rows import DecisionRow
 from authorizations.services.store.usage import Remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A freeze of the card by a limit on attempts, which is named as by limited_attempts.
+
+    For so many `minutes`, or until somebody lifts it if None.
+    """
+
+    limit: str
+    minutes: int | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +32,7 @@ class Outcome:
     """A decision with all it rested on and all it changes.
 
     `steps` are those of the authorization, None where it must not be touched; `remembered` are the
-    usage rows that changed or are new.
+    usage rows that changed or are new. `attempt` is None if the authorization was asked for before.
     """
 
     request: AuthorizationRequest
@@ -30,6 +44,8 @@ class Outcome:
     steps: Steps | None
     remembered: list[Remembered]
     problem: str = ""
+    attempt: MadeAttempt | None = None
+    freezes: tuple[Freeze, ...] = ()
 
 
 def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
@@ -51,7 +67,13 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
     )
     if steps is None:
         return answer_body, writing.Rows(decisions=[decision])
-    purchase = rows.authorization(request, locked, steps.last)
+    made = outcome.attempt
+    purchase = rows.authorization(
+        request,
+        locked,
+        steps.last,
+        *((made.attempt.value, made.refused_by) if made else ()),
+    )
     return answer_body, writing.Rows(
         decisions=[decision],
         purchases=[purchase],
@@ -59,3 +81,22 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
         usage=outcome.remembered,
         uses=rows.exception_uses(decision, locked),
     )
+
+
+def freezing(outcome: Outcome) -> list[Statement]:
+    """The statements that freeze the card where a limit on attempts is reached; usually none."""
+    request = outcome.request
+    return [
+        Statement(
+            write_statements.FREEZE_CARD,
+            {
+                "card": request.card.id,
+                "limit": freeze.limit,
+                "decision": request.event_id,
+                "created": request.created,
+                "minutes": freeze.minutes,
+                "reason": freeze.reason[:500],
+            },
+        )
+        for freeze in outcome.freezes
+    ]

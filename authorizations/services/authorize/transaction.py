@@ -16,7 +16,7 @@ from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import approvals
 from authorizations.services.authorize.decision import LockedRequest, decide_purchase
-from authorizations.services.authorize.outcome import Outcome, rows_of
+from authorizations.services.authorize.outcome import Outcome, freezing, rows_of
 from authorizations.services.host import host_answers, recent_answers, recent_merchants
 from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.linking import TakenIn, take_in
@@ -149,6 +149,8 @@ def _write(outcome: Outcome, delivery: Delivery, taken_in: TakenIn) -> Plan[byte
     request, steps = outcome.request, outcome.steps
     answer_body, written = rows_of(outcome, delivery)
     yield from writing.write(delivery, answer_body, written)
+    if freezes := freezing(outcome):
+        yield freezes
     writing.once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
     if steps:
         yield from linking.save(request, taken_in.transactions, steps.last)

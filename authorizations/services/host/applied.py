@@ -52,7 +52,13 @@ def applied_controls(
         scope = scope_of(key)
         measured = measured_scope(scope, each, card, cardholder_id)
         number, controls = versions[version_id]
-        own = [one for one in overrides.get(version_id, ()) if one.reaches(measured)]
+        # Limits on attempts measure the card, so that any of its scopes' own figures holds.
+        of_card = {limit.key for limit in controls.attempt_limits}
+        own = [
+            one
+            for one in overrides.get(version_id, ())
+            if one.limit in of_card or one.reaches(measured)
+        ]
         policy = AppliedControls(scope, measured, version_id, number, controls)
         funds = pots(measured).get(version_id, ())
         applied.append(with_pots(with_overrides(policy, own), funds))

@@ -24,6 +24,7 @@ from authorizations.rules.policy.policy_file import (
     ListedPlan,
     ListedStop,
 )
+from authorizations.rules.policy.summary import limit_noun
 from authorizations.rules.wording.exception_words import allowed_words
 from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
@@ -186,13 +187,18 @@ class OverrideChange:
         """What the row says."""
         listed, limit = self.listed, self.limit
         how = "raise_by" if listed.how == "raise_by" else "amount"
-        found = {"limit": limit.key, "interval": limit.interval.value, how: listed.figure}
-        return found | ({"currency": limit.currency} if limit.currency else {})
+        found: dict[str, Any] = {
+            "limit": limit.key,
+            "interval": limit.interval.value,
+            how: listed.figure,
+        }
+        found |= {"currency": limit.currency} if limit.currency else {}
+        return found | ({"attempts": True} if limit.attempts is not None else {})
 
     def lines(self) -> Iterator[str]:
         """The change in readable lines."""
         listed = self.listed
-        figure = figure_words(listed.figure, self.limit.currency)
+        figure = figure_words(listed.figure, self.limit.currency, limit_noun(self.limit))
         what = f"{'raised by' if listed.how == 'raise_by' else 'set to'} {figure}"
         until = f", until {instant_words(listed.until, 'UTC')}" if listed.until else ""
         where = f"{listed.kind} {listed.target}"

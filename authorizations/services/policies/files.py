@@ -93,7 +93,9 @@ def _exported_policy(policy: Policy) -> dict[str, Any]:
 def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
     """The freezes or blocks that are in force, the oldest first."""
     names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
-    for row in stops.in_force().filter(kind=kind).order_by("pk"):
+    # What a limit on attempts freezes follows from purchases, not from a file.
+    told = stops.in_force().filter(kind=kind).exclude(terms__has_key="attempts")
+    for row in told.order_by("pk"):
         scope = scope_of(row.scope)
         target: str | bool = scope.id or True
         if scope.kind is ScopeKind.GROUP:
@@ -167,10 +169,10 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
     """The own amounts that hold for a limit as it is now, the oldest first."""
     names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
     limits = {
-        (policy.pk, limit.key, limit.interval, limit.currency)
+        (policy.pk, limit.key, limit.interval, limit.currency): limit.measure
         for policy in Policy.objects.select_related("current_version")
         for version in planned.versions_to_come(policy)
-        for limit in controls(version.document).spending_limits
+        for limit in controls(version.document).limits
     }
     for row in own_amounts.in_force().select_related("policy").order_by("pk"):
         scope, terms = scope_of(row.scope), row.terms
@@ -183,7 +185,7 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
         if "raise_by" in row.terms:
             found["raise_by"] = row.terms["raise_by"]
         else:
-            found["amount" if row.terms.get("currency") else "count"] = row.terms["amount"]
+            found[limits[about]] = row.terms["amount"]
         if row.ends_at:
             found["until"] = _until(row.ends_at)
         yield found | {"reason": row.reason}

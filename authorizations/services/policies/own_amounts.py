@@ -76,7 +76,7 @@ def in_force() -> QuerySet[Instruction]:
 def limits_of(policy: Policy) -> tuple[LimitControl, ...]:
     """The limits of the version in force."""
     version = policy.version_in_force
-    return controls(json.loads(version.content)).spending_limits if version else ()
+    return controls(json.loads(version.content)).limits if version else ()
 
 
 @transaction.atomic
@@ -93,9 +93,10 @@ def give(
 ) -> Instruction:
     """Let a scope have `amount` in place of the limit's, or `raise_by` more.
 
-    Figures are in the limit's unit: the smallest of its currency, or purchases. Raises StopError if
-    the policy has no such limit, or nowhere measures this scope or one of its cards; if the same is
-    in force already, which a policy file could not say; and if `by` may not give so much.
+    Figures are in the limit's unit: the smallest of its currency, purchases or attempts. Raises
+    StopError if the policy has no such limit, or nowhere measures this scope or one of its cards;
+    if the same is in force already, which a policy file could not say; and if `by` may not give so
+    much.
     """
     policy = Policy.objects.select_related("current_version").get(pk=policy.pk)
     limit = next((one for one in limits_of(policy) if one.key == key), None)
@@ -109,7 +110,8 @@ def give(
         raise StopError("Give an amount, or what to add to it: one of them.")
     if not 0 <= (amount or raise_by or 0) <= MAX_AMOUNT or raise_by == 0:
         raise StopError("Give a figure that is not negative, and not too large.")
-    if not is_measured_at(policy, scope):
+    # Attempts are those of each card, whatever the policy is assigned to.
+    if limit.attempts is None and not is_measured_at(policy, scope):
         raise StopError(NOT_MEASURED)
     terms = {
         "limit": key,
@@ -117,6 +119,7 @@ def give(
         "currency": limit.currency,
         "amount": amount,
         "raise_by": raise_by,
+        "attempts": limit.attempts is not None or None,
     }
     kept = {name: value for name, value in terms.items() if value not in (None, "")}
     stops.one_at_a_time(_GIVING)

@@ -131,7 +131,7 @@ def _unknown(
             has = ", ".join(limits[line.policy]) or "none"
             message = f"{line.policy} has no limit {quoted(line.limit)}; it has {has}."
             places["limit", message].append(line.number)
-        elif line.policy not in measured:
+        elif limits[line.policy][line.limit].attempts is None and line.policy not in measured:
             places["policy", f"{line.policy}: {NOT_MEASURED}"].append(line.number)
     for (column, message), numbers in places.items():
         more = len(numbers) - 1

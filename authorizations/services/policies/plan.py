@@ -117,14 +117,17 @@ def _unknown_limits(file: PolicyFile) -> Iterator[Problem]:
             elif limit.interval is not Interval.FUNDS:
                 message = "This limit has no funds: it has an amount or a count of its own."
                 places[own.policy, message].append((*own.path, "limit"))
-        elif own.how == "count" and limit.amount is not None:
-            message = "This limit is of an amount: give an amount."
-            places[own.policy, message].append((*own.path, "count"))
-        elif own.how == "amount" and limit.amount is None:
-            message = "This limit counts purchases: give a count."
-            places[own.policy, message].append((*own.path, "amount"))
+        elif own.how not in (limit.measure, "raise_by"):
+            places[own.policy, _WRONG_UNIT[limit.measure]].append((*own.path, own.how))
     for (_, message), paths in places.items():
         yield _problem_at(paths, message)
+
+
+_WRONG_UNIT = {
+    "amount": "This limit is of an amount: give an amount.",
+    "count": "This limit counts purchases: give a count.",
+    "attempts": "This limit counts attempts: give these.",
+}
 
 
 def _problem_at(paths: Sequence[Path], message: str) -> Problem:
@@ -152,7 +155,7 @@ def _limits_then(file: PolicyFile) -> dict[str, dict[str, LimitControl]]:
     limits: dict[str, dict[str, LimitControl]] = {policy.name: {} for policy in policies}
     for name, document in documents:
         limits.setdefault(name, {})
-        limits[name] |= {limit.key: limit for limit in controls(document).spending_limits}
+        limits[name] |= {limit.key: limit for limit in controls(document).limits}
     return limits
 
 
@@ -402,8 +405,8 @@ def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[
         else:
             asleep = own_amounts.asleep(
                 policy,
-                controls(before).spending_limits,
-                controls(normal).spending_limits,
+                controls(before).limits,
+                controls(normal).limits,
                 but=ended_amounts,
             )
         if before != normal:

@@ -88,13 +88,19 @@ def rows_of(
     measured: MeasuredUsage,
     decisions: Sequence[DecisionRow],
     now: datetime,
+    attempt: str = "",
 ) -> writing.Rows:
-    """The rows to write for the change, with these decisions."""
+    """The rows to write for the change, with these decisions.
+
+    `attempt` is what became of the authorization's first request, if the event is one.
+    """
     event, steps = booking.event, booking.steps
     is_changed = booking.existing.purchase is None or steps.last != steps.before
     return writing.Rows(
         decisions=decisions,
-        purchases=[rows.authorization(event, booking.locked, steps.last)] if is_changed else [],
+        purchases=[rows.authorization(event, booking.locked, steps.last, attempt)]
+        if is_changed
+        else [],
         entries=steps.entries(event, now),
         usage=measured.changed(NOTHING),
     )

@@ -21,15 +21,22 @@ from authorizations.rules.basics.controls import (
     scope_key,
     scope_of,
 )
+from authorizations.rules.decision.attempts import figures as attempt_figures
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.limits import unasked_figures
 from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.decision.values import WindowUsage as UsageValue
-from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
+from authorizations.rules.decision.windows import (
+    limit_bounds,
+    limit_concerns,
+    limit_window,
+    windows_at,
+)
 from authorizations.services.host.applied import PolicyInForce, applied_controls
 from authorizations.services.host.instructions import overrides_of, pots_of
 from authorizations.services.purchases.linking import event_for
-from authorizations.services.store import plans, statements, uncounted
+from authorizations.services.store import limited_attempts, plans, statements, uncounted
+from authorizations.services.store.limited_attempts import LimitedAttempts, limit_name
 from authorizations.services.store.lookup import scopes_of
 from authorizations.services.store.plans import drive
 from authorizations.services.store.uncounted import Progress
@@ -112,7 +119,8 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
     scopes = [scope_of(key) for key in ("program:", *scopes_of(row).keys)]
     found = []
     for policy in _remaining(scopes, row.root_id, row.cardholder_id, purchase.created):
-        limits = zip(policy.limits, policy.policy.controls.spending_limits, strict=True)
+        # Attempts are of a card, not of a purchase, and come last.
+        limits = zip(policy.limits, policy.policy.controls.spending_limits, strict=False)
         counted_in = tuple(
             its for its, limit in limits if limit.has_window and limit_concerns(limit, purchase)
         )
@@ -164,9 +172,36 @@ def _remaining(
         PolicyLeft(
             policy,
             policy_ids[policy.version_id],
-            tuple(measured[policy, limit] for limit in policy.controls.spending_limits),
+            (*(measured[policy, limit] for limit in policy.controls.spending_limits), *made),
         )
+        for policy, made in zip(applied, _attempts(applied, policy_ids, root_id, at), strict=True)
+    ]
+
+
+def _attempts(
+    applied: Sequence[AppliedControls], policy_ids: Mapping[int, int], root_id: str, at: int
+) -> list[list[LimitLeft]]:
+    """What remains of each policy's limits on attempts for a card; nothing without its root."""
+    limits = [
+        [
+            LimitedAttempts(
+                policy.version_id,
+                limit,
+                limit_name(policy_ids[policy.version_id], limit.key),
+                *limit_bounds(limit, policy.controls, at),
+            )
+            for limit in policy.controls.attempt_limits
+            if root_id
+        ]
         for policy in applied
+    ]
+    found = drive(limited_attempts.read([("", root_id, its) for its in limits]))
+    return [
+        [
+            LimitLeft(attempt_figures(one.limit, policy, one.used, asked=0), one.used.is_complete)
+            for one in counted
+        ]
+        for policy, counted in zip(applied, found, strict=True)
     ]
 
 

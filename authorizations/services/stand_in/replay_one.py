@@ -11,6 +11,7 @@ from enum import StrEnum
 from django.utils import timezone
 
 from authorizations.models import ExceptionUse, LedgerCause, WebhookRequest
+from authorizations.rules.decision.attempts import attempt_of
 from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.decision import answer_of, cause_of_answer
@@ -138,7 +139,9 @@ def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
         _book(booking.steps, sent, request, assigned, taken_in)
         measured = yield from measured_after(booking)
         row = _row(sent, assigned, request, used_twice)
-        written = rows_of(booking, measured, [row], timezone.now())
+        # The first to be written is what limits on attempts count, whatever else was sent.
+        attempt = "" if request.request_index else attempt_of(sent.decision).value
+        written = rows_of(booking, measured, [row], timezone.now(), attempt)
         written = replace(written, uses=[] if other else rows.exception_uses(row, locked))
         yield from writing.write(sent.delivery, sent.record.answer, written)
         yield from linking.save(request, taken_in.transactions, booking.steps.last)

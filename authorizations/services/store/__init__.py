@@ -11,6 +11,7 @@ __all__ = [
     "decision_row",
     "findings",
     "ledger_cause",
+    "limited_attempts",
     "locked_rows",
     "locks",
     "lookup",

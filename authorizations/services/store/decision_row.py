@@ -60,6 +60,7 @@ def applied_of(data: Any) -> tuple[AppliedControls, ...]:
                     scope_of(policy.measured),
                     policy.version,
                     *versions[policy.version, policy.matching],
+                    attempts=tuple(policy.attempts),
                 ),
                 policy.overrides,
             ),

@@ -36,6 +36,7 @@ from authorizations.services.host.instructions import (
 from authorizations.services.host.versions import uncached
 from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import cards, locked_rows, locks, plans, statements
+from authorizations.services.store.limited_attempts import LimitedAttempts
 from authorizations.services.store.locks import AlsoLocked, ExpectedScopes, LockedCard, Retry
 from authorizations.services.store.plans import Plan
 from authorizations.services.store.usage import Remembered, UsageKey
@@ -80,7 +81,8 @@ def scopes_of(row: Authorization) -> ExpectedScopes:
 class Purchase:
     """An authorization as it is in the database; `created` in Unix seconds.
 
-    Its merchant is the one it began with, which limits know it by.
+    Its merchant is the one it began with, which limits know it by. `attempt` is "" until its first
+    request is decided; `refused_by` are the limits on attempts that were full then.
     """
 
     card_id: str
@@ -90,6 +92,8 @@ class Purchase:
     created: int
     books: AuthorizationState
     merchant: Merchant
+    attempt: str = ""
+    refused_by: str = ""
 
     def is_of(self, event: PurchaseEvent) -> bool:
         """Whether an event can concern this purchase: card, currency and creation never change."""
@@ -110,7 +114,8 @@ class Existing:
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
     to this authorization are booked under a different row. `stops` hold in the scopes that the card
     has now, which may be others than those of the purchase. `exceptions` are those of this card
-    that nothing has used.
+    that nothing has used. `in_force` has the version of each policy. `attempts` are those that
+    limits on attempts count, None if they are not read yet.
     """
 
     is_decided: bool
@@ -120,6 +125,8 @@ class Existing:
     has_strays: bool
     stops: tuple[Stop, ...] = ()
     exceptions: tuple[PurchaseException, ...] = ()
+    in_force: Mapping[int, int] = field(default_factory=dict)
+    attempts: tuple[LimitedAttempts, ...] | None = None
 
     @property
     def books(self) -> AuthorizationState:
@@ -421,6 +428,7 @@ class _LookedUp:
             has_strays=event.authorization_id in self.with_strays,
             stops=self._stops_of(event, locked) if self.instructions else (),
             exceptions=self._exceptions_of(event) if self.instructions else (),
+            in_force=self.in_force,
         )
 
     def _overrides_at(self, keys: Sequence[str]) -> Mapping[int, Sequence[Override]]:
@@ -475,7 +483,7 @@ def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -
 
 
 def _purchase(row: tuple[Any, ...]) -> Purchase:
-    _, card_id, cardholder_id, group_id, currency, created, books, *merchant = row
+    _, card_id, cardholder_id, group_id, currency, created, books, attempt, refused_by, *at = row
     return Purchase(
         card_id,
         cardholder_id,
@@ -483,5 +491,7 @@ def _purchase(row: tuple[Any, ...]) -> Purchase:
         currency,
         created,
         _decode_books(books),
-        Merchant(**dict(zip(_MERCHANT, merchant, strict=True))),
+        Merchant(**dict(zip(_MERCHANT, at, strict=True))),
+        attempt,
+        refused_by,
     )

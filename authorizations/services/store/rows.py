@@ -5,6 +5,7 @@ travels as bytes: a test compares them. What several cases of a row have in comm
 so that mypy sees a column that is missing.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
@@ -13,7 +14,7 @@ import msgspec
 from authorizations.models import DecidedBy, LedgerCause
 from authorizations.rules.basics.controls import Override, Pot, scope_key
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.controls import AppliedControls, AttemptsUsed
 from authorizations.rules.decision.values import TRACE_VERSION, PurchaseContext, Verdict
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage
@@ -75,7 +76,8 @@ class PolicyRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """A policy as a decision's row names it.
 
     `matching` is the version of the rule that merchants were matched by. `overrides` are the
-    scopes' own amounts that held, `pots` the funds of what was measured.
+    scopes' own amounts that held, `pots` the funds of what was measured, `attempts` what limits on
+    attempts had counted.
     """
 
     version: int
@@ -85,6 +87,7 @@ class PolicyRow(msgspec.Struct, frozen=True, omit_defaults=True):
     matching: int = 1
     overrides: list[Override] = []
     pots: list[Pot] = []
+    attempts: list[AttemptsUsed] = []
 
 
 def policy(applied: AppliedControls) -> PolicyRow:
@@ -96,6 +99,7 @@ def policy(applied: AppliedControls) -> PolicyRow:
         matching=applied.controls.matching,
         overrides=[*applied.overrides],
         pots=[*applied.pots],
+        attempts=[*applied.attempts],
     )
 
 
@@ -303,11 +307,18 @@ class AuthorizationRow(msgspec.Struct, frozen=True, kw_only=True):
     refunded_amount: int
     count: int
     cash_count: int
+    attempt: str = ""
+    refused_by: str = ""
 
 
 def authorization(
-    event: PurchaseEvent, locked: LockedScopes, state: AuthorizationState
+    event: PurchaseEvent,
+    locked: LockedScopes,
+    state: AuthorizationState,
+    attempt: str = "",
+    refused_by: Sequence[str] = (),
 ) -> AuthorizationRow:
+    """`attempt` and `refused_by` are written by the authorization's first request alone."""
     return AuthorizationRow(
         id=event.authorization_id,
         card_id=event.card.id,
@@ -316,6 +327,8 @@ def authorization(
         created=instant(event.created),
         currency=event.currency,
         network_id=event.merchant.network_id,
+        attempt=attempt,
+        refused_by=" ".join(refused_by),
         **merchant_columns(event.merchant),
         **state_columns(state, event.merchant),
     )

@@ -119,7 +119,8 @@ SELECT id FROM authorizations_decision WHERE id = ANY(%(events)s::text[])
 PURCHASES = """
 SELECT
     id, card_id, cardholder_id, group_id, currency, extract(epoch FROM created)::bigint,
-    books::text, category, category_code, merchant_country, merchant_name, network_id
+    books::text, attempt, refused_by, category, category_code, merchant_country, merchant_name,
+    network_id
 FROM authorizations_authorization WHERE id = ANY(%(authorizations)s::text[])
 """
 
@@ -196,6 +197,66 @@ WHERE scope = ANY(%(scopes)s::text[])
 """
 """The policies assigned to scopes, with the version in force and whose own its limits are;
 instructions and pots there."""
+
+_ATTEMPTS_OF_CARD = """
+SELECT attempt.*
+FROM authorizations_card AS card
+CROSS JOIN LATERAL (
+    SELECT * FROM (
+        SELECT *, row_number() OVER () AS scanned FROM (
+            SELECT
+                created, id, refused_by, category, category_code, merchant_country, merchant_name,
+                network_id
+            FROM authorizations_authorization
+            WHERE card_id = card.id AND {attempts}
+                AND created >= to_timestamp(begun.start) AND created < to_timestamp(needed."end")
+            ORDER BY created DESC LIMIT %(at_once)s::int + 1
+        ) AS latest
+    ) AS numbered
+    WHERE scanned > %(at_once)s::int OR id <> needed.own
+        AND position(' ' || needed.name || ' ' IN ' ' || refused_by || ' ') = 0
+    LIMIT needed.most
+) AS attempt
+WHERE card.root_id = needed.root AND {asked}
+"""
+
+ATTEMPTS = f"""
+SELECT
+    needed.place, begun.start, extract(epoch FROM created)::bigint,
+    scanned > %(at_once)s::int, category, category_code, merchant_country, merchant_name,
+    network_id
+FROM json_to_recordset(%(limits)s::json) AS needed(
+    place int, root text, own text, name text, start bigint, "end" bigint,
+    declined_only boolean, most int
+)
+CROSS JOIN LATERAL (
+    -- Where somebody has lifted its freeze, a limit begins anew with what came after.
+    SELECT greatest(needed.start, (
+        SELECT max((terms ->> 'created')::bigint) + 1
+        FROM authorizations_instruction AS frozen
+        JOIN authorizations_lifting AS lifting ON lifting.instruction_id = frozen.id
+        WHERE kind = 'freeze' AND terms ? 'attempts' AND terms ->> 'attempts' = needed.name
+            AND scope = ANY(ARRAY(
+                SELECT 'card:' || id FROM authorizations_card WHERE root_id = needed.root
+            ))
+            AND (terms ->> 'created')::bigint >= needed.start
+    )) AS start
+) AS begun
+LEFT JOIN LATERAL (
+    {_ATTEMPTS_OF_CARD.format(attempts="attempt = 'declined'", asked="needed.declined_only")}
+    UNION ALL
+    {
+    _ATTEMPTS_OF_CARD.format(
+        attempts="attempt IN ('approved', 'declined')", asked="NOT needed.declined_only"
+    )
+}
+) AS attempt ON TRUE
+"""  # noqa: S608 - all of it is written here
+"""The latest attempts of cards that limits on attempts count, of each card no more than `most`.
+
+A limit's name is its policy's id and its key. Of a card with more than `at_once` attempts that the
+limit may count there is a row that says so, unless it counts `most` of the latest ones.
+"""
 
 STRAYS = """
 SELECT DISTINCT linked FROM authorizations_transaction

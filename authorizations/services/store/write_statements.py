@@ -5,6 +5,7 @@ WRITE_BOOKS   changes of existing purchases without a delivery
 WRITE_REPEAT  a delivery that came before
 USE           exceptions that decisions have used
 KEEP          transactions
+FREEZE_CARD   a freeze of a card by a limit on attempts
 """
 
 from django.db.models import Model
@@ -93,7 +94,10 @@ WITH {_NUMBERS}, inserted AS (
         counted_cash = excluded.counted_cash,
         refunded_amount = excluded.refunded_amount,
         count = excluded.count,
-        cash_count = excluded.cash_count
+        cash_count = excluded.cash_count,
+        attempt = coalesce(nullif(authorizations_authorization.attempt, ''), excluded.attempt),
+        refused_by = CASE authorizations_authorization.attempt
+            WHEN '' THEN excluded.refused_by ELSE authorizations_authorization.refused_by END
 ), {_ENTRIES_AND_USAGE}
 """  # noqa: S608 - all of it is written here
 """Writes deliveries, each with its decision, and all that they change.
@@ -198,3 +202,14 @@ ON CONFLICT (id) DO UPDATE SET
     reported_at = excluded.reported_at
 """
 """Writes transactions as they are booked now; an event may list a thousand."""
+
+FREEZE_CARD = """
+SELECT authorizations_freeze_card(
+    %(card)s::text, %(limit)s::text, %(decision)s::text, %(created)s::bigint, %(minutes)s::int,
+    %(reason)s::text
+)
+"""
+"""Freezes a card from now on; `minutes` is null for until somebody lifts it.
+
+The function runs with the owner's rights: who answers Stripe may write no other instruction.
+"""

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from authorizations.models import Authorization, DecidedBy, Decision, WebhookRequest
 from authorizations.services.verify.arrivals import Arrivals
+from authorizations.services.verify.attempts import Attempts
 from authorizations.services.verify.checking import (
     EXISTING,
     Checked,
@@ -41,7 +42,7 @@ _SIZE = 100
 
 def verify_requests(ids: Ids) -> Iterator[Checked]:
     """Check each delivery with the decision made on it, or with the recorded answer it got."""
-    arrivals, stops, funds = Arrivals(), Stops(), Funds()
+    arrivals, stops, funds, attempts = Arrivals(), Stops(), Funds(), Attempts()
     versions = VersionsInForce()
     rows = WebhookRequest.objects.filter(pk__lte=ids.up_to).select_related("repeats")
     for piece in row_pieces(rows, _SIZE, ids.above):
@@ -64,6 +65,7 @@ def verify_requests(ids: Ids) -> Iterator[Checked]:
                 found += stops.differences(decision)
                 found += versions.differences(decision)
                 found += funds.differences(decision)
+                found += attempts.differences(decision, purchase)
                 if decision.approved and not purchase:
                     name = decision.authorization_id
                     found.append(Difference(decision.pk, "authorization", name, EXISTING))

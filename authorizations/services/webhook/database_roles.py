@@ -288,6 +288,8 @@ def rights(roles: Roles) -> str:
             grants += [f"GRANT {right} ON {table} TO {names[role]};" for right in some if right]
     moving = "authorizations_move_chain(text, text)"
     grants.append(f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};")
+    freezing = "authorizations_freeze_card(text, text, text, bigint, int, text)"
+    grants.append(f"GRANT EXECUTE ON FUNCTION {freezing} TO {names['webhook']};")
     return "\n".join([RIGHTS.format(**names, **literals), *grants])
 
 

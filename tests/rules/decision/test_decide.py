@@ -173,6 +173,11 @@ OF_POLICIES = [
         {"schedule": [{"days": ["tue"], "from": "00:00", "to": "24:00"}]},
     ),
     Rule(
+        DeclineReason.ATTEMPT_LIMIT_EXCEEDED,
+        {"spending_limits": [{"attempts": 2, "interval": "daily"}]},
+        {"spending_limits": [{"attempts": 3, "interval": "daily"}]},
+    ),
+    Rule(
         DeclineReason.AMOUNT_LIMIT_EXCEEDED,
         {"spending_limits": [{"amount": 1_249, "interval": "per_authorization"}]},
         {"spending_limits": [{"amount": 1_250, "interval": "per_authorization"}]},

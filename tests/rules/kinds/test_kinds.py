@@ -57,7 +57,7 @@ def test_the_kinds_stand_in_the_order_in_which_they_name_the_reason() -> None:
 def test_the_reasons_of_rules_follow_each_other_before_those_of_limits() -> None:
     places = [[*DeclineReason].index(reason) for reason in KINDS]
     assert places == [*range(places[0], places[-1] + 1)]
-    assert [*DeclineReason][places[-1] + 1] is DeclineReason.AMOUNT_LIMIT_EXCEEDED
+    assert [*DeclineReason][places[-1] + 1] is DeclineReason.ATTEMPT_LIMIT_EXCEEDED
 
 
 def test_the_page_has_the_same_kinds_section_by_section() -> None:

@@ -326,11 +326,50 @@ REFUSED: list[tuple[object, str, str]] = [
         "spending_limits[0].category",
         'There is no key "category". Did you mean "categories"?',
     ),
-    (limit(amount=None), "spending_limits[0].amount", "Give the limit an amount or a count."),
+    (
+        limit(amount=None),
+        "spending_limits[0].amount",
+        "Give the limit an amount, a count or attempts.",
+    ),
     (
         limit(count=3),
         "spending_limits[0].amount",
-        "A limit has an amount or a count, not both: make two limits.",
+        "A limit has an amount, a count or attempts, one of them: make two limits.",
+    ),
+    (
+        limit(attempts=3),
+        "spending_limits[0].amount",
+        "A limit has an amount, a count or attempts, one of them: make two limits.",
+    ),
+    (
+        limit(amount=None, attempts=0),
+        "spending_limits[0].attempts",
+        "Give a whole number from 1 to 1,000.",
+    ),
+    (
+        limit(amount=None, attempts=3, interval="per_authorization"),
+        "spending_limits[0].attempts",
+        "Each authorization is one attempt: choose another interval.",
+    ),
+    (
+        limit(amount=None, attempts=3, cash_only=True),
+        "spending_limits[0].cash_only",
+        "Attempts are not counted by cash: name its categories.",
+    ),
+    (
+        limit(amount=None, attempts=3, then_freeze=True, then_freeze_minutes=5),
+        "spending_limits[0].then_freeze_minutes",
+        'Frozen for a time or until it is lifted ("then_freeze"): choose one.',
+    ),
+    (
+        limit(amount=None, attempts=3, then_freeze_minutes=0),
+        "spending_limits[0].then_freeze_minutes",
+        "Give a whole number from 1 to 576,000.",
+    ),
+    (
+        limit(declined_only=True),
+        "spending_limits[0].declined_only",
+        'Only for a limit on "attempts"; leave it out.',
     ),
     (limit(amount=1.5), "spending_limits[0].amount", NEEDS_AMOUNT),
     (limit(amount=True), "spending_limits[0].amount", NEEDS_AMOUNT),
@@ -514,6 +553,6 @@ def test_problems_read_as_one_line_each() -> None:
         normalize({"name": "", "spending_limits": [{"interval": "daily"}]})
     assert str(refused.value) == (
         "name: Give the policy a name.\n"
-        "spending_limits[0].amount: Give the limit an amount or a count."
+        "spending_limits[0].amount: Give the limit an amount, a count or attempts."
     )
     assert str(Problem((), "Everything is wrong.")) == "Everything is wrong."

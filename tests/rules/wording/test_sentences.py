@@ -10,7 +10,7 @@ from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Interval, Scope, ScopeKind
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.basics.words import duration_words
-from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.controls import AppliedControls, AttemptsUsed
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.values import (
     DeclineReason,
@@ -413,7 +413,11 @@ STRICT = {
 }
 
 
-LATE = {"name": "Late", "usable_until": "2026-01-01", "spending_limits": []}
+LATE = {
+    "name": "Late",
+    "usable_until": "2026-01-01",
+    "spending_limits": [{"attempts": 1, "interval": "daily"}],
+}
 IN_DOLLARS = {
     "name": "Dollars",
     "spending_limits": [{"amount": 1, "currency": "usd", "interval": "daily"}],
@@ -427,6 +431,7 @@ def applied(scope: Scope, version_id: int, document: dict[str, Any]) -> AppliedC
         version_id=version_id,
         number=1,
         controls=controls(normalize(document)),
+        attempts=(AttemptsUsed("daily_attempts", 1, NOVEMBER, FOREVER),),
     )
 
 

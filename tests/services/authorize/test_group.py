@@ -96,10 +96,12 @@ LIMITS = {
         {"amount": 12_000, "interval": "monthly"},
         {"amount": 2_500, "interval": "daily", "categories": [MERCHANTS[1].category]},
         {"amount": 2_000, "interval": "daily", "cash_only": True},
+        {"attempts": 4, "interval": "daily", "declined_only": True},
     ],
     "Holder": [
         {"amount": 8_000, "interval": "rolling", "hours": 5},
         {"count": 6, "interval": "rolling", "days": 2},
+        {"attempts": 5, "interval": "rolling", "hours": 6, "countries": [MERCHANTS[0].country]},
     ],
 }
 

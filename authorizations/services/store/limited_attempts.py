@@ -1,0 +1,155 @@
+"""The attempts of a card that limits on attempts count, read from its authorizations.
+
+Under the card's lock, by one statement for all that are asked about, and none where no policy that
+applies has such a limit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.attempts import Attempt, counts
+from authorizations.rules.decision.controls import AppliedControls, AttemptsUsed
+from authorizations.rules.decision.windows import limit_bounds
+from authorizations.rules.purchases.events import PurchaseEvent
+from authorizations.services.runtime import codec
+from authorizations.services.store import plans, statements
+from authorizations.services.store.plans import Plan
+from authorizations.services.store.window_sums import AT_ONCE
+
+
+class MadeAttempt(NamedTuple):
+    """An attempt as limits see it; `refused_by` are the names of those that were full."""
+
+    root_id: str
+    created: int
+    attempt: Attempt
+    refused_by: tuple[str, ...]
+    merchant: Merchant
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedAttempts:
+    """What a limit counts in [start, end): when the latest attempts began, the latest first.
+
+    No more of them are kept than the limit allows. `name` is that of the limit among those of all
+    policies: see `limit_name`.
+    """
+
+    version_id: int
+    limit: LimitControl
+    name: str
+    start: int
+    end: int
+    times: tuple[int, ...] = ()
+    is_complete: bool = True
+
+    @property
+    def used(self) -> AttemptsUsed:
+        limit, number = self.limit, len(self.times)
+        is_full = number >= limit.limit_value
+        at = None
+        if is_full and number and limit.interval is Interval.ROLLING:
+            at = self.times[-1] + limit.rolling_seconds
+        return AttemptsUsed(
+            limit=limit.key,
+            used=number,
+            start=self.start,
+            end=self.end,
+            available_at=at,
+            is_complete=self.is_complete or is_full,
+        )
+
+    def since(self, start: int) -> "LimitedAttempts":
+        """From a later beginning on, without what it counts."""
+        return replace(self, start=start, times=())
+
+    def and_also(self, made: MadeAttempt) -> "LimitedAttempts":
+        """With one more attempt, if the limit counts it."""
+        if not (
+            self.start <= made.created < self.end
+            and counts(self.limit, made.attempt)
+            and self.name not in made.refused_by
+            and self.limit.filter.concerns(made.merchant)
+        ):
+            return self
+        times = sorted((made.created, *self.times), reverse=True)[: self.limit.limit_value]
+        return replace(self, times=tuple(times))
+
+
+def limit_name(policy_id: int, key: str) -> str:
+    """The name of a limit among those of all policies, the same in all versions of its policy."""
+    return f"{policy_id}:{key}"
+
+
+def of_purchase(
+    event: PurchaseEvent, applied: Iterable[AppliedControls], in_force: Mapping[int, int]
+) -> list[LimitedAttempts]:
+    """The limits on attempts that concern a purchase, without what they count.
+
+    `in_force` has the version of each policy.
+    """
+    concerned = [
+        (policy, limit)
+        for policy in applied
+        for limit in policy.controls.attempt_limits
+        if limit.filter.concerns(event.merchant)
+    ]
+    if not concerned:
+        return []
+    policies = {version_id: policy_id for policy_id, version_id in in_force.items()}
+    found: dict[str, LimitedAttempts] = {}
+    for policy, limit in concerned:
+        name = limit_name(policies[policy.version_id], limit.key)
+        bounds = limit_bounds(limit, policy.controls, event.created)
+        found[name] = LimitedAttempts(policy.version_id, limit, name, *bounds)
+    return [*found.values()]
+
+
+def read(
+    asked: Sequence[tuple[str, str, Sequence[LimitedAttempts]]],
+) -> Plan[list[tuple[LimitedAttempts, ...]]]:
+    """What limits count: of each authorization its id, its card's root and the limits.
+
+    The authorization itself is left out.
+    """
+    limits = [one for _, _, its in asked for one in its]
+    needed = [
+        {
+            "root": root_id,
+            "own": authorization_id,
+            "name": one.name,
+            "start": one.start,
+            "end": one.end,
+            "declined_only": one.limit.declined_only,
+            # Whether a filter concerns an attempt is known here alone.
+            "most": AT_ONCE + 1 if one.limit.filter.key else one.limit.limit_value,
+        }
+        for authorization_id, root_id, its in asked
+        for one in its
+    ]
+    if needed:
+        text = codec.to_json([one | {"place": place} for place, one in enumerate(needed)])
+        rows = yield from plans.ask(statements.ATTEMPTS, limits=text, at_once=AT_ONCE)
+        for place, one in enumerate(limits):
+            mine = [row for row in rows if row[0] == place]
+            limits[place] = _counted(one, mine)
+    found = iter(limits)
+    return [tuple(next(found) for _ in its) for _, _, its in asked]
+
+
+def _counted(limited: LimitedAttempts, rows: Iterable[tuple[Any, ...]]) -> LimitedAttempts:
+    """With the rows of the statement."""
+    times: list[int] = []
+    is_complete = True
+    start = limited.start
+    for _, begun, created, is_too_many, *merchant in rows:
+        start = begun
+        if is_too_many:
+            is_complete = False
+        elif created is not None and limited.limit.filter.concerns(Merchant(*merchant)):
+            times.append(created)
+    latest = sorted(times, reverse=True)[: limited.limit.limit_value]
+    return replace(limited, start=start, times=tuple(latest), is_complete=is_complete)

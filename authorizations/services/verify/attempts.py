@@ -1,0 +1,221 @@
+"""Checks limits on attempts: what decisions say they counted, what attempts became, and freezes."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+from django.db.models import QuerySet
+
+from authorizations.models import Authorization, Card, Decision, Instruction, PolicyVersion
+from authorizations.rules.basics.controls import scope_of
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.attempts import Attempt, attempt_of, has_room, measured, reached
+from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.values import Verdict
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.services.purchases.entries import WITHOUT_BOOKS
+from authorizations.services.runtime import codec
+from authorizations.services.runtime.codec import DAMAGED
+from authorizations.services.store.decision_row import UnreadableRowError, applied_of, value_of
+from authorizations.services.store.limited_attempts import (
+    LimitedAttempts,
+    MadeAttempt,
+    limit_name,
+    of_purchase,
+)
+from authorizations.services.verify.changed_chains import ChangedChains
+from authorizations.services.verify.checking import EXISTING, Difference, fetch
+
+_APART = timedelta(minutes=1)
+"""Around a lifting, a decision may know of it or not: commits under way, and clocks."""
+
+_MAX_CHAINS = 256
+"""Maximum chains of cards whose attempts are kept."""
+
+_MADE = """
+WITH chain AS MATERIALIZED (
+    SELECT id FROM authorizations_card WHERE root_id = %(root)s
+)
+SELECT
+    purchase.id, first.request_id, extract(epoch FROM created)::bigint, attempt, refused_by,
+    category, category_code, merchant_country, merchant_name, network_id
+FROM authorizations_authorization AS purchase
+JOIN (
+    SELECT authorization_id, min(webhook_request_id) AS request_id
+    FROM authorizations_decision
+    WHERE card_id = ANY(ARRAY(SELECT id FROM chain)) AND decided_by = 'desk'
+        AND reason <> ALL(%(without)s)
+    GROUP BY 1
+) AS first ON first.authorization_id = purchase.id
+WHERE card_id = ANY(ARRAY(SELECT id FROM chain)) AND attempt <> ''
+"""
+
+
+class _RecordedAttempt(NamedTuple):
+    """An attempt, and the delivery that it was first decided on."""
+
+    request_id: int
+    made: MadeAttempt
+
+
+class Attempts:
+    """The attempts of cards that decisions are about, each chain's read when first asked for."""
+
+    def __init__(self) -> None:
+        self._chains: dict[str, dict[str, _RecordedAttempt]] = {}
+
+    def differences(self, row: Decision, purchase: Authorization | None) -> Iterator[Difference]:
+        """Where a decision of this desk contradicts its authorization, or the attempts before it.
+
+        What a card's attempts were then is not known any more if its chain has changed since.
+        """
+        if row.request is None or row.reason in WITHOUT_BOOKS or purchase is None:
+            return
+        try:
+            request = value_of(AuthorizationRequest, row.request, "request")
+            applied = applied_of(row.policies)
+            trace = codec.trace(row.trace)
+        except (*DAMAGED, UnreadableRowError):
+            return  # others say so
+        attempt = attempt_of(Verdict(row.approved, row.approved_amount, trace=trace))
+        is_limited = any(policy.controls.attempt_limits for policy in applied)
+        is_alike = purchase.attempt == attempt and not purchase.refused_by
+        if request.request_index or (is_alike and not is_limited):
+            return
+        policies = {policy.version_id: self._policy_of[policy.version_id] for policy in applied}
+        made = self._made(purchase.root_id)
+        first = made.get(purchase.pk)
+        if first is None or first.request_id == row.webhook_request_id:
+            yield from self._first_differences(row, purchase, applied, attempt, policies)
+        if is_limited and not row.stand_in:
+            limits = of_purchase(request, applied, {id_: key for key, id_ in policies.items()})
+            yield from self._counted_differences(row, purchase, applied, limits, made)
+
+    def _first_differences(
+        self,
+        row: Decision,
+        purchase: Authorization,
+        applied: Sequence[AppliedControls],
+        attempt: Attempt,
+        policies: dict[int, int],
+    ) -> Iterator[Difference]:
+        """What the first decision leaves: what became of the attempt, and freezes of the card."""
+        if purchase.attempt != attempt:
+            yield Difference(row.pk, "attempt of its authorization", purchase.attempt, attempt)
+        refused = {
+            limit_name(policies[policy.version_id], limit.key)
+            for policy in applied
+            for limit, used in measured(policy)
+            if not (row.approved or has_room(limit, used))
+        }
+        if {*purchase.refused_by.split()} != refused:
+            expected = " ".join(sorted(refused))
+            yield Difference(row.pk, "limits that refused it", purchase.refused_by, expected)
+        causes = {
+            limit_name(policies[policy.version_id], limit.key)
+            for policy, limit in reached(attempt, applied)
+        }
+        freezes = self._freezes.get(row.pk, set())
+        for name in sorted(freezes ^ causes):
+            found, right = ("none", EXISTING) if name in causes else (EXISTING, "none")
+            yield Difference(row.pk, f"freeze by limit {name}", found, right)
+
+    def _counted_differences(
+        self,
+        row: Decision,
+        purchase: Authorization,
+        applied: Sequence[AppliedControls],
+        limits: Sequence[LimitedAttempts],
+        made: dict[str, _RecordedAttempt],
+    ) -> Iterator[Difference]:
+        """The limits that had counted something else, or whose count is missing."""
+        chain = ("card", purchase.root_id)
+        if ChangedChains({chain}).changed_since(chain, row.decided_at.timestamp()):
+            return
+        earlier = {
+            key: one.made for key, one in made.items() if one.request_id < row.webhook_request_id
+        }
+        is_asked_again = earlier.pop(purchase.pk, None) is not None
+        told = {
+            (policy.version_id, used.limit): used for policy in applied for used in policy.attempts
+        }
+        for limited in limits:
+            recorded = told.get((limited.version_id, limited.limit.key))
+            what = f"attempts by limit {limited.name}"
+            if recorded is None:
+                if not is_asked_again:
+                    yield Difference(row.pk, what, "not counted", "counted")
+                continue
+            possible = []
+            for start in self._starts(limited, purchase.root_id, row.decided_at):
+                counted = limited.since(start)
+                for one in earlier.values():
+                    counted = counted.and_also(one)
+                possible.append(counted.used)
+            if recorded.is_complete and recorded not in possible:
+                yield Difference(row.pk, what, recorded, possible[0])
+
+    def _starts(self, limited: LimitedAttempts, root_id: str, at: datetime) -> list[int]:
+        """When the limit may have begun to count: with its window, or after a lifted freeze."""
+        lifted = [
+            (when, created + 1)
+            for root, name, when, created in self._lifted
+            if (root, name) == (root_id, limited.name) and created >= limited.start
+        ]
+        surely = max((start for when, start in lifted if when < at - _APART), default=limited.start)
+        return [
+            surely,
+            *(start for when, start in lifted if abs(when - at) <= _APART and start > surely),
+        ]
+
+    def _made(self, root_id: str) -> dict[str, _RecordedAttempt]:
+        """The attempts of a chain of cards by their authorizations."""
+        if root_id not in self._chains:
+            if len(self._chains) >= _MAX_CHAINS:
+                self._chains.clear()
+            rows = fetch(_MADE, {"root": root_id, "without": [*WITHOUT_BOOKS]})
+            self._chains[root_id] = {
+                key: _RecordedAttempt(
+                    request_id,
+                    MadeAttempt(
+                        root_id,
+                        created,
+                        Attempt(attempt),
+                        tuple(refused_by.split()),
+                        Merchant(*merchant),
+                    ),
+                )
+                for key, request_id, created, attempt, refused_by, *merchant in rows
+            }
+        return self._chains[root_id]
+
+    @cached_property
+    def _policy_of(self) -> dict[int, int]:
+        return dict(PolicyVersion.objects.values_list("pk", "policy_id"))
+
+    @cached_property
+    def _freezes(self) -> dict[str, set[str]]:
+        """The limits that froze a card, by the decision that reached them."""
+        found: dict[str, set[str]] = {}
+        for terms in _by_limits().values_list("terms", flat=True):
+            found.setdefault(terms["decision"], set()).add(terms["attempts"])
+        return found
+
+    @cached_property
+    def _lifted(self) -> list[tuple[str, str, datetime, int]]:
+        """The lifted freezes: the card's root, the limit, when that was, when its attempt began."""
+        columns = ("scope", "terms", "lifting__lifted_at")
+        rows = [*_by_limits().filter(lifting__isnull=False).values_list(*columns)]
+        cards = {scope: scope_of(scope).id for scope, _, _ in rows}
+        roots = dict(Card.objects.filter(pk__in=cards.values()).values_list("pk", "root_id"))
+        return [
+            (roots.get(cards[scope], ""), terms["attempts"], at, terms["created"])
+            for scope, terms, at in rows
+        ]
+
+
+def _by_limits() -> QuerySet[Instruction]:
+    """The freezes that limits on attempts made."""
+    freezes = Instruction.objects.filter(kind=Instruction.Kind.FREEZE)
+    return freezes.filter(terms__has_key="attempts")
