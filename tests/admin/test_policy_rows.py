@@ -21,9 +21,9 @@ def policy() -> Policy:
 @pytest.mark.parametrize(
     ("row", "field", "sentence"),
     [
-        ({"interval": "daily"}, "amount", "Give the limit an amount or a count."),
+        ({"interval": "daily"}, "amount", "Give the limit an amount, a count or attempts."),
         ({"amount": "5"}, "interval", "Choose how long the limit lasts."),
-        ({"amount": "5", "count": "5", "interval": "daily"}, "amount", "not both"),
+        ({"amount": "5", "count": "5", "interval": "daily"}, "amount", "one of them"),
         ({"amount": "-5", "interval": "daily"}, "amount", "Amounts can't be negative"),
         (
             {"count": "5", "interval": "per_authorization"},

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from authorizations.admin.decisions.rule_groups import RuleGroup, rule_groups
 from authorizations.admin.requests.deliveries import delivery
@@ -15,7 +16,7 @@ from authorizations.admin.shared.links import card_words, link, link_or_id, pare
 from authorizations.admin.shared.outcomes import outcome
 from authorizations.admin.shared.surroundings import of_authorization, of_card, other_deliveries
 from authorizations.admin.shared.times import exact_time
-from authorizations.models import DecidedBy, Decision
+from authorizations.models import DecidedBy, Decision, Instruction
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -51,6 +52,7 @@ def decision_page(row: Decision) -> dict[str, Any]:
         "outcome": outcome(row),
         "stand_in": words.stand_in,
         "sent": _which_was_sent(row),
+        "freezes": _freezes(row),
         "decided": exact_time(row.decided_at),
         "groups": groups,
         "instead_of_rules": instead,
@@ -69,6 +71,22 @@ def decision_page(row: Decision) -> dict[str, Any]:
         "of_authorization": of_authorization(row),
         **other_deliveries(row.pk, row.webhook_request_id, row.answer),
     }
+
+
+def _freezes(row: Decision) -> list[SafeString]:
+    """The freezes of the card by limits on attempts that this attempt reached, in sentences."""
+    freezes = Instruction.objects.filter(
+        kind=Instruction.Kind.FREEZE,
+        scope=f"card:{row.card_id}",
+        terms__has_key="attempts",
+        terms__decision=row.pk,
+    )
+    text = "This attempt reached the limit of {}: the card is {}."
+    sentences = []
+    for one in freezes.order_by("pk"):
+        until = f"until {exact_time(one.ends_at)}" if one.ends_at else "until somebody lifts it"
+        sentences.append(format_html(text, one.reason, link(one, f"frozen {until}")))
+    return sentences
 
 
 def _block_query(request: AuthorizationRequest | None) -> str:

@@ -31,7 +31,11 @@ from authorizations.services.queries.listing import Listing
 _CATCH_UP_S = 0.05
 """Seconds a page spends on bringing the digest up to date."""
 
-_LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}
+_LIMITS = {
+    DeclineReason.ATTEMPT_LIMIT_EXCEEDED,
+    DeclineReason.AMOUNT_LIMIT_EXCEEDED,
+    DeclineReason.COUNT_LIMIT_EXCEEDED,
+}
 _NO_RULES = {
     DeclineReason.MALFORMED_REQUEST,
     DeclineReason.WRONG_MODE,

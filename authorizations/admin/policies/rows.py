@@ -34,7 +34,7 @@ from authorizations.rules.basics.words import condition_words
 from authorizations.rules.kinds.schedule import hours_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls, normalize
 from authorizations.rules.policy.document_limits import LAST_MONTH_START
-from authorizations.rules.policy.summary import limit_phrase
+from authorizations.rules.policy.summary import limit_phrase, then_frozen_words
 
 PERIODS = {
     Interval.PER_AUTHORIZATION: "Per purchase",
@@ -168,6 +168,17 @@ class LimitForm(RowForm):
 
     amount = MoneyField(label="Amount")
     count = number(label="Or number of purchases")
+    attempts = number(
+        label="Or number of attempts",
+        help_text="Of each card: every purchase that is asked for, approved or not.",
+    )
+    declined_only = switch(label="Only declined attempts")
+    then_freeze = switch(
+        label="Then freeze the card", help_text="When the number of attempts is reached."
+    )
+    then_freeze_minutes = number(
+        label="For so many minutes", help_text="Empty: until somebody lifts it."
+    )
     interval = one_of_few(
         [("", "Choose how long"), *PERIODS.items()],
         label="Period",
@@ -223,6 +234,9 @@ class LimitForm(RowForm):
         super().clean()
         data = self.cleaned_data
         read_money(self, "amount", data.get("currency") or edited(self.policy)["currency"] or "")
+        if data.get("then_freeze_minutes") and not data.get("then_freeze"):
+            unasked = "Switch the freeze on, or leave this empty."
+            self.add_error("then_freeze_minutes", unasked)
         interval = data.get("interval")
         if interval != Interval.ROLLING:
             data |= {"rolling_length": None, "rolling_unit": ""}
@@ -234,13 +248,18 @@ class LimitForm(RowForm):
     @property
     def document(self) -> dict[str, Any]:
         keys = (
-            *("key", "amount", "count", "currency", "interval", "month_starts"),
+            *("key", "amount", "count", "attempts", "currency", "interval", "month_starts"),
             *("categories", "countries", "merchants", "cash_only"),
             *("except_categories", "except_countries", "except_merchants"),
         )
         data = self.cleaned_data
         # Without empty values; a limit of 0 is not empty.
         given = {key: data[key] for key in keys if data.get(key) not in ("", [], None)}
+        if data.get("declined_only"):
+            given["declined_only"] = True
+        if data.get("then_freeze"):
+            minutes = data.get("then_freeze_minutes")
+            given |= {"then_freeze_minutes": minutes} if minutes else {"then_freeze": True}
         if unit := data.get("rolling_unit"):
             given[unit] = data.get("rolling_length")
         month, day = data.get("year_starts_month"), data.get("year_starts_day")
@@ -256,7 +275,10 @@ class LimitFormSet(RowFormSet):
 
     @staticmethod
     def titles_of(document: Mapping[str, Any]) -> list[str]:
-        return [limit_phrase(limit) for limit in controls(document).spending_limits]
+        return [
+            f"{limit_phrase(limit)}{then_frozen_words(limit)}"
+            for limit in controls(document).limits
+        ]
 
     def shown(self, entry: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
         fields = LimitForm.base_fields
@@ -266,6 +288,7 @@ class LimitFormSet(RowFormSet):
             **({"interval": Interval.FUNDS.value} if entry.get("funds") else {}),
             "rolling_length": entry.get(unit),
             "rolling_unit": unit,
+            "then_freeze": bool(entry.get("then_freeze") or entry.get("then_freeze_minutes")),
             "year_starts_month": month,
             "year_starts_day": int(day) if day else None,
         }
@@ -353,6 +376,8 @@ class LimitInline(RowInline, StackedInline[PolicyVersion, Policy]):
     entries = (LimitForm, LimitFormSet)
     fields = (
         ("amount", "count"),
+        ("attempts", "declined_only"),
+        ("then_freeze", "then_freeze_minutes"),
         ("interval", "currency"),
         ("rolling_length", "rolling_unit"),
         "month_starts",

@@ -124,7 +124,8 @@ def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
         reverse(f"admin:authorizations_{page}") for page in ("instruction_own", "fundentry_enter")
     )
     urls = []
-    for limit in left.policy.controls.spending_limits:
+    # Those on attempts come last, and are on the page of a card alone.
+    for limit in left.policy.controls.limits[: len(left.limits)]:
         is_funds = limit.interval is Interval.FUNDS
         about = {"scope": scope, "policy": left.policy_id, "limit": limit.key}
         is_mine = measured is scope_of(scope).kind or not is_funds

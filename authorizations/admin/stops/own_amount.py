@@ -14,7 +14,7 @@ from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Instruction
 from authorizations.rules.basics.controls import LimitControl
-from authorizations.rules.policy.summary import limit_phrase
+from authorizations.rules.policy.summary import limit_noun, limit_phrase
 from authorizations.services.policies import own_amounts
 from authorizations.services.policies.stops import StopError
 
@@ -37,7 +37,7 @@ class OwnAmountForm(EndAndReason):
         super().__init__(*args, **options)
         self._limit = limit
         if limit.amount is None:
-            self.fields["amount"].label = "Number of purchases"
+            self.fields["amount"].label = f"Number of {limit_noun(limit)}s"
             self.fields["amount"].widget.attrs["placeholder"] = "Such as 5"
 
     def clean(self) -> None:

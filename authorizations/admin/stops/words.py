@@ -112,6 +112,10 @@ def lift_link(row: Instruction, now: datetime) -> SafeString | str:
 
 
 def by_words(row: Instruction | FundEntry) -> str:
+    """Who wrote it; of a freeze by a limit on attempts a link to the decision that reached it."""
     if isinstance(row, FundEntry):
         return row.author.get_username() if row.author else "A command"
+    if row.kind == Instruction.Kind.FREEZE and "attempts" in row.terms:
+        url = reverse("admin:authorizations_decision_change", args=[quote(row.terms["decision"])])
+        return format_html('<a href="{}" class="text-link">A limit on attempts</a>', url)
     return row.author_name or "A command"
