@@ -79,6 +79,7 @@ class PlanChange:
 
     listed: ListedPlan
     before: dict[str, Any] | None
+    asleep: Asleep = NONE_ASLEEP
 
     @property
     def name(self) -> str:
@@ -90,7 +91,8 @@ class PlanChange:
         since = f" from {instant_words(begins, 'UTC')}" if begins else ""
         until = f" until {instant_words(ends, 'UTC')}" if ends else ""
         yield f'Policy "{self.name}", planned{since}{until}'
-        yield from islice(PolicyChange(self.listed.normal, self.before).lines(), 1, None)
+        change = PolicyChange(self.listed.normal, self.before, self.asleep)
+        yield from islice(change.lines(), 1, None)
 
 
 @dataclass(frozen=True, slots=True)

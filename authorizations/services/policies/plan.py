@@ -205,8 +205,9 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
     ]
     others = {target for target in there - wanted if target.policy in file.names}
     own = _own_amounts(file, roots)
-    policies = tuple(_policy_changes(file, own.get("ended_amounts", ())))
-    plans, ended_plans = _plan_changes(file, policies)
+    ended_amounts = own.get("ended_amounts", ())
+    policies = tuple(_policy_changes(file, ended_amounts))
+    plans, ended_plans = _plan_changes(file, policies, ended_amounts)
     found = Changes(
         policies=policies,
         plans=plans,
@@ -438,7 +439,7 @@ def _current(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _plan_changes(
-    file: PolicyFile, policies: Sequence[PolicyChange]
+    file: PolicyFile, policies: Sequence[PolicyChange], ended_amounts: Sequence[int]
 ) -> tuple[tuple[PlanChange, ...], tuple[PlanEnd, ...]]:
     """The versions to plan, and those to cancel, of policies whose plans the file lists.
 
@@ -462,6 +463,11 @@ def _plan_changes(
             begins = one.begins if one.begins and one.begins > now else 0
             listed[one.policy, begins].append(one)
     current = _current(file.planning) | {change.name: change.normal for change in policies}
+    with_own = own_amounts.in_force().order_by().values("policy")
+    owners = {
+        policy.name: policy
+        for policy in Policy.objects.filter(name__in=file.planning, pk__in=with_own)
+    }
     new, kept = [], set[int]()
     for key, wanted in listed.items():
         have = there.get(key, [])
@@ -472,7 +478,13 @@ def _plan_changes(
         ):
             kept.add(have[same][1].pk)
             same += 1
-        new += [PlanChange(one, current.get(one.policy)) for one in wanted[same:]]
+        for one in wanted[same:]:
+            before, owner = current.get(one.policy), owners.get(one.policy)
+            asleep = NONE_ASLEEP
+            if owner and before:
+                limits = [controls(said).spending_limits for said in (before, one.normal)]
+                asleep = own_amounts.asleep(owner, *limits, but=ended_amounts)
+            new.append(PlanChange(one, before, asleep))
     ended = [
         PlanEnd(plan.policy.name, plan.version.number, plan.version_id)
         for those in there.values()

@@ -146,6 +146,22 @@ def test_a_file_that_changes_a_policy_and_not_its_plans_says_what_becomes_of_the
     assert largest() == 300
 
 
+def test_own_amounts_that_a_planned_version_has_no_limit_for_are_told() -> None:
+    limits = [{"key": "monthly", "amount": 500, "interval": "monthly"}]
+    policy = {"name": "Team", "currency": "eur", "spending_limits": limits, "planned": [DECEMBER]}
+    own = {"policy": "Team", "limit": "monthly", "card": "ic_1", "amount": 800, "reason": "Trip"}
+    assignments = [{"policy": "Team", "program": True}]
+    load({"policies": [policy | {"planned": []}], "assignments": assignments, "overrides": [own]})
+    lines = list(compare(json.dumps({"policies": [policy]})).lines())
+    [told] = [line for line in lines if "own amount" in line]
+    assert told.startswith("  please check: ")
+    # What holds for a limit of the policy or of a planned version is kept by a file that has it.
+    load({"policies": [policy], "overrides": [own]})
+    exported = export_policies()
+    assert len(exported["overrides"]) == 1
+    assert not load(exported)
+
+
 def test_a_policy_may_have_nothing_but_planned_versions() -> None:
     file: dict[str, Any] = {"policies": [{"name": "Team", "planned": [FROM_JANUARY]}]}
     load(file)
