@@ -180,6 +180,15 @@ def test_lists_say_what_is_in_force_and_what_follows(operator: Client, policy: P
     assert f"{POLICIES}{policy.pk}/cancel/?version=2" in now
 
 
+def test_home_says_what_is_in_force_and_what_follows(operator: Client, policy: Policy) -> None:
+    plan(policy, 20_000, ends_at=timezone.now() + HOUR)
+    first = {"name": "Later", "unlimited": True}
+    publish(first, None, times=PlannedTimes(timezone.now() + HOUR))
+    home = html(operator, "/admin/")
+    assert "Team: version 2 until " in home
+    assert "Later: not in force yet" in home
+
+
 def test_an_auditor_sees_plans_and_cancels_none(auditor: Client, policy: Policy) -> None:
     plan(policy, 20_000, begins_at=timezone.now() + HOUR)
     page = html(auditor, pages.change_url(policy))

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from authorizations.admin.cards.grants import without_grant_url
 from authorizations.admin.home.shown import APPROVED, Shown
+from authorizations.admin.policies.planned import turn_words, with_plans
 from authorizations.models import Instruction, Policy, RejectedMinute
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.overview import wrongly_sent
@@ -118,6 +119,20 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
         for kind, count in sorted(Counter(blocks.union(freezes, all=True)).items()):
             what = f"{_capped(count, kind)} in force"
             yield Item(what, "Lift what is settled.", f"{url}?kind={kind}")
+
+    if user.has_perm("authorizations.view_policy"):
+        policies = with_plans(Policy.objects.filter(planned_until__gt=timezone.now()))
+        found = list(policies.select_related("current_version")[: _MAX_NAMED + 1])
+        for policy in found[:_MAX_NAMED]:
+            url = reverse("admin:authorizations_policy_change", args=[policy.pk])
+            why = "Planned: see what it changes, and cancel what shall not be."
+            turns = (
+                f"version {turn_words(policy)}" if policy.version_in_force else "not in force yet"
+            )
+            yield Item(f"{policy}: {turns}", why, url)
+        if len(found) > _MAX_NAMED:
+            url = reverse("admin:authorizations_instruction_changelist")
+            yield Item("More planned versions of policies", "All are listed.", url)
 
     behind_s = clock.seconds_behind(timezone.now())
     if behind_s and user.has_perm("authorizations.view_webhookrequest"):

@@ -47,7 +47,7 @@ def turn_words(policy: Policy) -> str:
     present = in_force_at(tenures, now)
     following = changes_after(tenures, now)
     if not following:
-        return _number(present) if present else ""
+        return str(present.number) if present else ""
     at, after = following[0]
     return f"{_number(present)} until {exact_time(at)}, then {_number(after)}"
 
