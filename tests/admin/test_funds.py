@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils.http import urlencode
 
-from authorizations.models import Card, FundEntry, Policy, Pot
+from authorizations.models import Card, CardGroup, FundEntry, Policy, Pot
 from tests.admin import pages
 from tests.support.desk import Shopper, in_force, says
 
@@ -80,6 +80,28 @@ def test_what_is_typed_wrong_says_so_and_enters_nothing(operator: Client, policy
     twice = operator.post(enter_url(policy), typed("5"))
     assert "These funds have an entry 'PO-17' already" in unescape(twice.content.decode())
     assert Pot.objects.get().amount == 500
+
+
+def test_the_pot_of_a_group_or_of_its_member_is_filled_from_the_page_of_a_card(
+    operator: Client, policy: Policy
+) -> None:
+    group = CardGroup.objects.create(name="Drivers")
+    Card.objects.update(group=group)
+    in_force("Shared", spending_limits=LIMITS, to={"group": group})
+    to = {"group": group, "each": "cardholder"}
+    own = in_force("Own", spending_limits=LIMITS, to=to)
+    member = f"member:{group.pk}:ich_ada"
+    page = card_page(operator)
+    assert enter_url(own, member) in page
+    assert enter_url(Policy.objects.get(name="Shared"), f"group:{group.pk}") in page
+    asked = unescape(operator.get(enter_url(own, member)).content.decode())
+    assert "For Ada Lovelace in Drivers, by policy Own" in asked
+    operator.post(enter_url(own, member), typed("5"))
+    assert Pot.objects.get().scope == member
+    listed = unescape(operator.get(LIST).content.decode())
+    assert "Ada Lovelace</a> in <a" in listed
+    query = enter_url(own, member).partition("?")[2]
+    assert operator.get(f"/admin/authorizations/instruction/own/?{query}").status_code == 404
 
 
 @pytest.mark.parametrize(

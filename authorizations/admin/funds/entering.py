@@ -59,7 +59,7 @@ class FundsForm(forms.Form):
 
 def entering_page(request: HttpRequest) -> HttpResponse:
     """Ask for an entry of the funds that the address names; then make it."""
-    scope, row, policy, limit = limit_in(request)
+    scope, row, name, policy, limit = limit_in(request)
     if limit.interval is not Interval.FUNDS:
         raise Http404
     form = FundsForm(request.POST if request.method == "POST" else None, currency=limit.currency)
@@ -88,7 +88,7 @@ def entering_page(request: HttpRequest) -> HttpResponse:
         "opts": FundEntry._meta,
         "form": form,
         "button": "Save",
-        "effect": f"For {row}, by policy {policy.name}: purchases can spend what was added. Never "
+        "effect": f"For {name}, by policy {policy.name}: purchases can spend what was added. Never "
         "more can be taken out than is left.",
         "back": page_of(row),
     }

@@ -7,7 +7,13 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils.html import format_html
 
-from authorizations.rules.basics.controls import Interval, ScopeKind, reaches, scope_of
+from authorizations.rules.basics.controls import (
+    Interval,
+    ScopeKind,
+    reaches,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.basics.words import counting_words, whose_words
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import LimitFigures
@@ -117,19 +123,22 @@ def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
 
     Empty where it measures others.
     """
-    measured = left.policy.measured.kind
-    if not scope or not reaches(scope_of(scope).kind, measured):
-        return [""] * len(left.limits)
+    measured = left.policy.measured
     own, funds = (
         reverse(f"admin:authorizations_{page}") for page in ("instruction_own", "fundentry_enter")
     )
+    reached = bool(scope) and reaches(scope_of(scope).kind, measured.kind)
     urls = []
     # Those on attempts come last, and are on the page of a card alone.
-    for limit in left.policy.controls.limits[: len(left.limits)]:
-        is_funds = limit.interval is Interval.FUNDS
+    limits = left.policy.controls.limits[: len(left.limits)]
+    for limit, its in zip(limits, left.limits, strict=True):
         about = {"scope": scope, "policy": left.policy_id, "limit": limit.key}
-        is_mine = measured is scope_of(scope).kind or not is_funds
-        urls.append(f"{funds if is_funds else own}?{urlencode(about)}" if is_mine else "")
+        if limit.interval is not Interval.FUNDS:
+            urls.append(f"{own}?{urlencode(about)}" if reached else "")
+        elif scope and its.each is None:  # whose pot it is depends on the card otherwise
+            urls.append(f"{funds}?{urlencode(about | {'scope': scope_key(measured)})}")
+        else:
+            urls.append("")
     return urls
 
 

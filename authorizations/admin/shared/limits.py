@@ -10,16 +10,20 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from authorizations.admin.shared.links import SCOPE_MODELS
-from authorizations.models import Policy
-from authorizations.rules.basics.controls import LimitControl, Scope, scope_of
+from authorizations.models import CardGroup, Cardholder, Policy
+from authorizations.rules.basics.controls import LimitControl, Scope, ScopeKind, member_of, scope_of
 from authorizations.services.policies import own_amounts
 
 
 class LimitOfScope(NamedTuple):
-    """A limit of a policy, and a scope with its row."""
+    """A limit of a policy, and a scope with its row; a member's is the cardholder.
+
+    `name` is the scope's, in words.
+    """
 
     scope: Scope
     row: Model
+    name: str
     policy: Policy
     limit: LimitControl
 
@@ -31,7 +35,7 @@ def limit_in(request: HttpRequest) -> LimitOfScope:
     """
     if not request.user.has_perm("authorizations.view_policy"):
         raise PermissionDenied
-    scope, row = _scope(request.GET.get("scope", ""))
+    scope, row, name = _scope(request.GET.get("scope", ""))
     key = request.GET.get("policy", "")
     is_key = key.isascii() and key.isdecimal() and len(key) < 19
     policies = Policy.objects.select_related("current_version")
@@ -40,7 +44,7 @@ def limit_in(request: HttpRequest) -> LimitOfScope:
     limit = limits.get(request.GET.get("limit", ""))
     if limit is None:
         raise Http404
-    return LimitOfScope(scope, row, policy, limit)
+    return LimitOfScope(scope, row, name, policy, limit)
 
 
 def page_of(row: Model) -> str:
@@ -48,11 +52,16 @@ def page_of(row: Model) -> str:
     return reverse(f"admin:authorizations_{row._meta.model_name}_change", args=[quote(row.pk)])
 
 
-def _scope(key: str) -> tuple[Scope, Model]:
-    """The scope that a key names, and its row. Raises Http404."""
+def _scope(key: str) -> tuple[Scope, Model, str]:
+    """The scope that a key names, its row and its name. Raises Http404."""
     try:
         scope = scope_of(key)
+        if scope.kind is ScopeKind.MEMBER:
+            group_id, cardholder_id = member_of(scope)
+            group = get_object_or_404(CardGroup, pk=group_id)
+            row: Model = get_object_or_404(Cardholder, pk=cardholder_id)
+            return scope, row, f"{row} in {group}"
         row = get_object_or_404(SCOPE_MODELS[scope.kind]._default_manager.all(), pk=scope.id)
     except (ValueError, KeyError, OverflowError):
         raise Http404 from None
-    return scope, row
+    return scope, row, str(row)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
@@ -13,7 +13,7 @@ from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Instruction
-from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.controls import LimitControl, ScopeKind
 from authorizations.rules.policy.summary import limit_noun, limit_phrase
 from authorizations.services.policies import own_amounts
 from authorizations.services.policies.stops import StopError
@@ -55,12 +55,14 @@ class OwnAmountForm(EndAndReason):
 
 def own_amount_page(request: HttpRequest) -> HttpResponse:
     """Ask for the amount of a scope's limit, which the address names; then put it in force."""
-    scope, row, policy, limit = limit_in(request)
+    scope, row, name, policy, limit = limit_in(request)
+    if scope.kind is ScopeKind.MEMBER:
+        raise Http404
     form = OwnAmountForm(request.POST if request.method == "POST" else None, limit=limit)
     back = page_of(row)
     if request.method == "POST" and form.is_valid():
         found = form.cleaned_data
-        name = "amount" if found["how"] == _SET else "raise_by"
+        how = "amount" if found["how"] == _SET else "raise_by"
         try:
             own_amounts.give(
                 scope,
@@ -69,7 +71,7 @@ def own_amount_page(request: HttpRequest) -> HttpResponse:
                 by=staff(request),
                 reason=found["reason"],
                 until=found["until"],
-                **{name: found["amount"]},
+                **{how: found["amount"]},
             )
         except StopError as wrong:
             form.add_error(None, str(wrong))
@@ -82,7 +84,7 @@ def own_amount_page(request: HttpRequest) -> HttpResponse:
         "opts": Instruction._meta,
         "form": form,
         "button": "Set",
-        "effect": f"For {row} alone, whatever other cards have. Policy {policy.name} says: "
+        "effect": f"For {name} alone, whatever other cards have. Policy {policy.name} says: "
         f"{limit_phrase(limit)}. What is used in the window already counts.",
         "back": back,
     }

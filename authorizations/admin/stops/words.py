@@ -6,14 +6,14 @@ from typing import Any
 
 from django.contrib.admin.utils import quote
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authorizations.admin.shared.links import DASH, SCOPE_MODELS, card_words, link
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import FundEntry, Instruction
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
+from authorizations.rules.basics.controls import Scope, ScopeKind, member_of, scope_of
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.basics.words import all_of, figure_words
 from authorizations.rules.wording.exception_words import allowed_words, waiver_words
@@ -53,13 +53,25 @@ def where_links(rows: Iterable[Instruction | FundEntry]) -> dict[int, SafeString
 
     One query for each kind of scope, however many rows there are.
     """
-    scopes = {row.pk: scope_of(row.scope) for row in rows}
+    scopes = {row.pk: _parts(scope_of(row.scope)) for row in rows}
+    each = [scope for parts in scopes.values() for scope in parts]
     there = {
         kind: {str(found.pk): found for found in model._default_manager.filter(pk__in=ids)}
         for kind, model in SCOPE_MODELS.items()
-        if (ids := [it.id for it in scopes.values() if it.kind is kind and _is_key(it)])
+        if (ids := [it.id for it in each if it.kind is kind and _is_key(it)])
     }
-    return {pk: _link(scope, there.get(scope.kind, {})) for pk, scope in scopes.items()}
+    return {
+        pk: format_html_join(" in ", "{}", ([_link(it, there.get(it.kind, {}))] for it in parts))
+        for pk, parts in scopes.items()
+    }
+
+
+def _parts(scope: Scope) -> list[Scope]:
+    """A scope, or of a member's the cardholder and the group."""
+    if scope.kind is not ScopeKind.MEMBER:
+        return [scope]
+    group_id, cardholder_id = member_of(scope)
+    return [Scope(ScopeKind.CARDHOLDER, cardholder_id), Scope(ScopeKind.GROUP, group_id)]
 
 
 def _is_key(scope: Scope) -> bool:

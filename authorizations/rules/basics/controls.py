@@ -98,6 +98,12 @@ def member_scope(group_id: object, cardholder_id: str) -> Scope:
     return Scope(ScopeKind.MEMBER, f"{group_id}:{cardholder_id}")
 
 
+def member_of(scope: Scope) -> tuple[str, str]:
+    """The ids of group and cardholder of a member's scope."""
+    group_id, _, cardholder_id = scope.id.partition(":")
+    return group_id, cardholder_id
+
+
 def measured_scope(scope: Scope, each: str, card: Scope, cardholder_id: str) -> Scope:
     """Whose usage the limits of a policy measure that is assigned to `scope`.
 

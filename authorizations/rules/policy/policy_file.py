@@ -6,7 +6,7 @@ that there are none. A policy has its planned versions with it.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from authorizations.rules.basics.controls import MAX_ATTEMPTS, OwnBudget, ScopeKind
@@ -135,7 +135,8 @@ class ListedOverride:
 class ListedFunds:
     """Money to add to a pot, or to take out where `amount` is negative, in its smallest unit.
 
-    `target` is an id or a group's name.
+    `target` is an id or a group's name; with a `member` it is what this cardholder's cards spend in
+    that group.
     """
 
     path: Path
@@ -146,6 +147,7 @@ class ListedFunds:
     amount: int
     reference: str
     reason: str
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,7 +490,11 @@ def _funds(fields: Fields) -> Iterator[ListedFunds]:
         before = len(fields.problems)
         policy = _required(entry, "policy", "Name the policy.", text(NAME_LENGTH))
         limit = _required(entry, "limit", "Name the limit by its key.", limit_key)
-        kind, target = _target(entry)
+        member = ""
+        if entry.has(ScopeKind.GROUP) and entry.has(ScopeKind.CARDHOLDER):
+            member = entry.value(ScopeKind.CARDHOLDER, stripe_id, "")
+        rest = {key: it for key, it in entry.data.items() if not member or key != "cardholder"}
+        kind, target = _target(replace(entry, data=rest))
         found = entry.value("amount", signed, 0)
         if not found and len(fields.problems) == before:
             entry.problem("amount", "Give an amount that is not 0.")
@@ -499,8 +505,8 @@ def _funds(fields: Fields) -> Iterator[ListedFunds]:
         if len(fields.problems) > before:
             continue
         pot = (policy, limit, kind, target)
-        if not _is_again(entry, (*pot, reference), places):
-            yield ListedFunds(entry.path, *pot, found, reference, reason)
+        if not _is_again(entry, (*pot, member, reference), places):
+            yield ListedFunds(entry.path, *pot, found, reference, reason, member)
 
 
 def _blocked(entry: Fields) -> tuple[tuple[str, Any], ...]:

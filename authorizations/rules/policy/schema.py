@@ -370,6 +370,9 @@ def _override() -> Schema:
 def _funds() -> Schema:
     kinds = (ScopeKind.CARD, ScopeKind.CARDHOLDER, ScopeKind.GROUP)
     limit = {"type": "string", "pattern": f"^{LIMIT_KEY.pattern}$"}
+    # A member's: what a cardholder's cards spend in a group.
+    member = {"allOf": [_given(ScopeKind.GROUP), _given(ScopeKind.CARDHOLDER)]}
+    no_card = {"properties": {"card": {"enum": [None, "", False]}}}
     amount = _whole_number(-MAX_AMOUNT, MAX_AMOUNT) | {"not": {"const": 0}}
     return _object(
         {
@@ -382,7 +385,7 @@ def _funds() -> Schema:
             "reason": _text(REASON_LENGTH) | {"description": "Why; others will ask."},
         },
         required=["policy", "limit", "amount", "reference", "reason"],
-        conditions=[_only_one(kinds, or_false=True)],
+        conditions=[_if({"not": member}, _only_one(kinds, or_false=True)), _if(member, no_card)],
     )
 
 

@@ -19,7 +19,14 @@ from authorizations.models import (
     Policy,
     PolicyVersion,
 )
-from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_of
+from authorizations.rules.basics.controls import (
+    Interval,
+    Scope,
+    ScopeKind,
+    member_of,
+    member_scope,
+    scope_of,
+)
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.basics.words import gained_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
@@ -124,13 +131,19 @@ def _exported_funds() -> Iterator[dict[str, Any]]:
     }
     for entry in FundEntry.objects.select_related("policy").order_by("pk"):
         scope = scope_of(entry.scope)
-        target = names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
-        if target is None or (entry.policy_id, entry.limit_key, entry.currency) not in limits:
+        about = {scope.kind.value: scope.id}
+        if scope.kind in (ScopeKind.GROUP, ScopeKind.MEMBER):
+            group_id, cardholder_id = member_of(scope)
+            if group_id not in names:  # it is gone, and its pots with it
+                continue
+            about = {"group": names[group_id]}
+            about |= {"cardholder": cardholder_id} if cardholder_id else {}
+        if (entry.policy_id, entry.limit_key, entry.currency) not in limits:
             continue
         yield {
             "policy": entry.policy.name,
             "limit": entry.limit_key,
-            scope.kind.value: target,
+            **about,
             "amount": entry.amount,
             "reference": entry.reference,
             "reason": entry.reason,
@@ -324,11 +337,14 @@ def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
                 target = roots.get(listed.target, listed.target)
                 if listed.kind is ScopeKind.GROUP:
                     target = str(ids[listed.target])
+                scope = Scope(listed.kind, target)
+                if listed.member:
+                    scope = member_scope(target, listed.member)
                 try:
                     funds.enter(
                         Policy.objects.get(name=listed.policy),
                         listed.limit,
-                        Scope(listed.kind, target),
+                        scope,
                         listed.amount,
                         by=author,
                         reference=listed.reference,

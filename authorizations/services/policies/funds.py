@@ -15,6 +15,7 @@ from authorizations.rules.basics.controls import (
     LimitControl,
     Scope,
     ScopeKind,
+    member_of,
     scope_key,
     scope_of,
 )
@@ -116,6 +117,9 @@ def _lock(scope: Scope) -> None:
         locks.hold(cardholders=[scope.id])
     elif scope.kind is ScopeKind.GROUP:
         locks.hold(groups=[int(scope.id)])
+    elif scope.kind is ScopeKind.MEMBER:
+        group_id, cardholder_id = member_of(scope)
+        locks.hold(cardholders=[cardholder_id], groups=[int(group_id)])
     else:
         raise StopError("For every card, give funds card by card.")
 

@@ -19,7 +19,15 @@ from authorizations.models import (
     PlannedVersion,
     Policy,
 )
-from authorizations.rules.basics.controls import Interval, LimitControl, ScopeKind, scope_of
+from authorizations.rules.basics.controls import (
+    Interval,
+    LimitControl,
+    Scope,
+    ScopeKind,
+    member_scope,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.basics.fields import Path, path_text, quoted
 from authorizations.rules.basics.words import instant_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, completed, controls
@@ -284,7 +292,10 @@ def new_funds(file: PolicyFile) -> Iterator[FundsChange]:
     left: dict[tuple[str, ...], int] = {}
     for listed in file.funds:
         by_kind = {ScopeKind.CARD: roots, ScopeKind.GROUP: groups}.get(listed.kind, {})
-        scope = f"{listed.kind}:{by_kind.get(listed.target, listed.target)}"
+        target = by_kind.get(listed.target, listed.target)
+        scope = scope_key(Scope(listed.kind, target))
+        if listed.member:
+            scope = scope_key(member_scope(target, listed.member))
         limit = limits[listed.policy][listed.limit]
         pot = (listed.policy, listed.limit, scope, limit.currency)
         if (*pot, listed.reference) in there:

@@ -18,6 +18,7 @@ from authorizations.rules.basics.controls import (
     Pot,
     Scope,
     ScopeKind,
+    member_scope,
     scope_key,
     scope_of,
 )
@@ -140,7 +141,10 @@ def _remaining(
 ) -> list[PolicyLeft]:
     """The policies at these scopes whose limits measure kinds in `of`."""
     keys = [scope_key(scope) for scope in scopes]
-    found = [row for row in drive(plans.ask(statements.POLICIES, scopes=keys)) if row[0] in keys]
+    groups = [scope.id for scope in scopes if scope.kind is ScopeKind.GROUP and cardholder_id]
+    measured_keys = [*keys, *(scope_key(member_scope(id_, cardholder_id)) for id_ in groups)]
+    rows = drive(plans.ask(statements.POLICIES, scopes=keys, measured=measured_keys))
+    found = [row for row in rows if row[0] in measured_keys]
     in_force = [row for row in found if row[2] is None]
     versions = {policy_id: version_id for _, version_id, _, policy_id, _ in in_force}
     policy_ids = {version_id: policy_id for policy_id, version_id in versions.items()}

@@ -356,6 +356,7 @@ def _look_up(
         for key in of_it
     }
     authorizations = [event.authorization_id for event in events]
+    measured = list(dict.fromkeys(key for of_it in keys for key in of_it))
     usage = Statement(
         statements.USAGE,
         {"scopes": [key for key, _ in around], "times": [at for _, at in around]},
@@ -372,7 +373,7 @@ def _look_up(
         Statement(statements.DECIDED, {"events": [event.event_id for event in events]}),
         Statement(statements.PURCHASES, {"authorizations": authorizations}),
         usage,
-        Statement(statements.POLICIES, {"scopes": list(asked)}),
+        Statement(statements.POLICIES, {"scopes": list(asked), "measured": measured}),
         Statement(statements.STRAYS, {"authorizations": authorizations}),
     ]
 

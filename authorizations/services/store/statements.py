@@ -193,7 +193,7 @@ SELECT scope, id, json_build_object(
     'amount', amount, 'since', since
 )::text, NULL, NULL
 FROM authorizations_pot
-WHERE scope = ANY(%(scopes)s::text[])
+WHERE scope = ANY(%(measured)s::text[])
 """
 """The policies assigned to scopes, with the version in force and whose own its limits are;
 instructions and pots there."""

@@ -49,6 +49,15 @@ STOPS: dict[str, Any] = {
             "reference": "R",
             "reason": "x",
         },
+        {
+            "policy": "Pots",
+            "limit": "pot",
+            "group": "Field team",
+            "cardholder": "ich_1",
+            "amount": 5,
+            "reference": "R",
+            "reason": "x",
+        },
     ],
     "exceptions": [
         {

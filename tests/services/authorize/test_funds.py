@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from authorizations.models import Card, CardGroup, Decision, FundEntry, Policy, Pot, Usage
-from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope
 from authorizations.services.policies import funds
 from authorizations.services.policies.stops import StopError
 from authorizations.services.queries import remaining
@@ -185,6 +185,31 @@ def test_a_groups_pot_is_shared(enter: Any) -> None:
         "funds_exceeded",
         "approved",
     ]
+    assert_clean()
+
+
+def test_a_member_of_a_group_has_a_pot_of_their_own(enter: Any) -> None:
+    """What the cards of one cardholder spend in the group, and nobody else's."""
+    group = CardGroup.objects.create(name="Drivers")
+    Card.objects.update(group=group)
+    carl = Shopper(card_id="ic_carl", cardholder_id="ich_carl", at=ADA.at)
+    to = {"group": group, "each": "cardholder"}
+    own = in_force("Drivers", unlimited=False, spending_limits=[POT], to=to)
+    Policy.objects.get(name="Team").assignments.all().delete()
+    assert carl.reason(0) == "no_policy"
+    Card.objects.filter(pk="ic_carl").update(group=group)
+    enter(1_000, member_scope(group.pk, "ich_ada"), policy=own)
+    enter(200, member_scope(group.pk, "ich_carl"), policy=own)
+    assert [ADA.reason(600), BEA.reason(600), BEA.reason(400)] == [
+        "approved",
+        "funds_exceeded",
+        "approved",
+    ]
+    assert [carl.reason(201), carl.reason(200)] == ["funds_exceeded", "approved"]
+    with pytest.raises(StopError, match="does not measure this"):
+        enter(5, Scope(ScopeKind.GROUP, str(group.pk)), policy=own)
+    [left] = remaining.of_card(Card.objects.get(pk="ic_carl"), ADA.at)
+    assert (left.limits[0].figures.limit, left.limits[0].figures.used) == (200, 200)
     assert_clean()
 
 

@@ -124,6 +124,20 @@ def test_an_entry_of_the_page_is_known_by_its_reference() -> None:
     assert pots()["card"] == 400
 
 
+def test_a_members_pot_is_named_by_group_and_cardholder() -> None:
+    member = {"policy": "Holder", "limit": "funds", "group": "Drivers", "cardholder": "ich_ada"}
+    file = FILE | {
+        "assignments": [{"policy": "Holder", "group": "Drivers", "each": "cardholder"}],
+        "funds": [member | {"amount": 500, "reference": "PO-1", "reason": "Fuel"}],
+    }
+    load(file)
+    [pot] = Pot.objects.all()
+    assert (pot.scope.partition(":")[0], pot.amount) == ("member", 500)
+    assert not compare(json.dumps(file))
+    assert export_policies()["funds"] == file["funds"]
+    assert not load(file)
+
+
 @pytest.mark.parametrize(
     ("entry", "path", "sentence"),
     [
