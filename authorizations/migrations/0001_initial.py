@@ -400,6 +400,7 @@ class Migration(migrations.Migration):
                             ("block", "Block"),
                             ("override", "Own amount"),
                             ("exception", "Exception"),
+                            ("exclusion", "Left out"),
                         ],
                         max_length=10,
                     ),
@@ -456,6 +457,11 @@ class Migration(migrations.Migration):
                         condition=models.Q(("kind", "freeze"), ("terms__has_key", "attempts")),
                         name="instruction_of_attempts",
                     ),
+                    models.Index(
+                        condition=models.Q(("kind", "exclusion")),
+                        fields=["policy"],
+                        name="instruction_exclusion",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(
@@ -465,13 +471,16 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            models.Q(("kind", "override"), ("policy__isnull", False)),
                             models.Q(
-                                models.Q(("kind", "override"), _negated=True), ("policy", None)
+                                ("kind__in", ("override", "exclusion")), ("policy__isnull", False)
+                            ),
+                            models.Q(
+                                models.Q(("kind__in", ("override", "exclusion")), _negated=True),
+                                ("policy", None),
                             ),
                             _connector="OR",
                         ),
-                        name="instruction_policy_of_override",
+                        name="instruction_policy_of_kind",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(

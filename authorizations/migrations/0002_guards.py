@@ -229,13 +229,13 @@ BEGIN
         SELECT policy_id FROM authorizations_assignment WHERE card_id = new_root
     );
     DELETE FROM authorizations_assignment WHERE card_id = old_root;
-    -- Own amounts go along; what is written of them stays, so that it is written again.
+    -- Own amounts and exclusions go along; what is written of them stays, so that it is written again.
     INSERT INTO authorizations_instruction (
         kind, scope, policy_id, terms, starts_at, ends_at, author_id, author_name, reason, reference
     )
     SELECT kind, 'card:' || new_root, policy_id, terms, now(), ends_at, author_id, author_name, reason, ''
     FROM authorizations_instruction
-    WHERE kind = 'override' AND (ends_at IS NULL OR ends_at > now()) AND id IN (
+    WHERE kind IN ('override', 'exclusion') AND (ends_at IS NULL OR ends_at > now()) AND id IN (
         SELECT instruction_id FROM authorizations_openinstruction
         WHERE scope = 'card:' || old_root
     )

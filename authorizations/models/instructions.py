@@ -14,11 +14,13 @@ from authorizations.models.fields import TypedCharField
 
 
 class Instruction(models.Model):
-    """A freeze of a scope, a block in it, its own amount for a limit of a policy, or an exception.
+    """A freeze of a scope, a block in it, its own amount for a limit of a policy, an exclusion from
+    a policy that is assigned, or an exception.
 
     `scope` is its key: "program:", "group:3", "cardholder:ich_1" or "card:ic_1", which is this
-    card alone to a freeze and an exception, and its chain to an own amount. `terms` say what it is
-    about, as a policy file does. A freeze has none, but by a limit on attempts: its name (see
+    card alone to a freeze and an exception, and its chain to an own amount and an exclusion.
+    `terms` say what it is about, as a policy file does, and the key of the scope that an
+    exclusion's policy is assigned to. A freeze has none, but by a limit on attempts: its name (see
     limited_attempts), the decision that reached it and when that purchase began. It is in force
     from `starts_at`, up to `ends_at` if it has one, unless it is lifted, or is an exception that a
     decision has used.
@@ -29,6 +31,7 @@ class Instruction(models.Model):
         BLOCK = "block", "Block"
         OVERRIDE = "override", "Own amount"
         EXCEPTION = "exception", "Exception"
+        EXCLUSION = "exclusion", "Left out"
 
     kind = models.CharField(max_length=10, choices=Kind)
     scope = models.TextField()
@@ -67,6 +70,12 @@ class Instruction(models.Model):
                 name="instruction_of_attempts",
                 condition=models.Q(kind="freeze", terms__has_key="attempts"),
             ),
+            # Few rows, of which every count of the cards with a grant needs all.
+            models.Index(
+                fields=("policy",),
+                name="instruction_exclusion",
+                condition=models.Q(kind="exclusion"),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -75,9 +84,9 @@ class Instruction(models.Model):
                 name="instruction_reference",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind="override", policy__isnull=False)
-                | (~models.Q(kind="override") & models.Q(policy=None)),
-                name="instruction_policy_of_override",
+                condition=models.Q(kind__in=("override", "exclusion"), policy__isnull=False)
+                | (~models.Q(kind__in=("override", "exclusion")) & models.Q(policy=None)),
+                name="instruction_policy_of_kind",
             ),
             models.CheckConstraint(
                 condition=models.Q(

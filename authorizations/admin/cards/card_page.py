@@ -21,7 +21,13 @@ from authorizations.admin.shared.explained import explained
 from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.shared.links import UNKNOWN, card_words, link
 from authorizations.admin.shared.times import exact_time
-from authorizations.admin.stops.state import exceptions_of_card, of_card, sentence
+from authorizations.admin.stops.state import (
+    ShownExclusion,
+    exceptions_of_card,
+    left_out_of_card,
+    of_card,
+    sentence,
+)
 from authorizations.models import Card, Instruction
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import figure_words
@@ -85,6 +91,10 @@ class CardPage:
     @cached_property
     def exceptions(self) -> SafeString | str:
         return exceptions_of_card(self.card, may_lift=self.may_lift)
+
+    @property
+    def left_out(self) -> list[ShownExclusion]:
+        return left_out_of_card(self.card)
 
     @property
     def largest_purchase(self) -> LargestPurchase | None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -39,7 +39,6 @@ from authorizations.services.policies.assignments import Targets, assign
 MAX_PASTED = 10_000
 """Maximum ids pasted at once."""
 
-_Form = TypeVar("_Form", bound=forms.Form)
 _MAX_LINES = 10  # of messages
 _WORD = re.compile(r"[^\s,;|\N{BULLET}*\"']+")
 
@@ -158,7 +157,7 @@ _NONE: dict[str, list[str]] = {"ic": [], "ich": []}
 def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
     """Ask for targets, show how many cards the assignment affects, then assign."""
     policy = policy_of(request, object_id, MAY_ADD)
-    form = _form(request, AssignForm)
+    form = asking.form(request, AssignForm)
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
@@ -171,7 +170,7 @@ def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 )
         except UnconfirmedError as unconfirmed:
             asking.ask(request, unconfirmed)
-            form = _form(request, AssignForm)
+            form = asking.form(request, AssignForm)
         else:
             _add_messages(request, policy, form.targets, done.scopes, done.there)
             return HttpResponseRedirect(list_url(policy))
@@ -200,7 +199,7 @@ def assign_to_card_page(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perms(["authorizations.view_policy", MAY_ADD]):
         raise PermissionDenied
     card = get_object_or_404(Card, pk=request.GET.get("card", "")[:255])
-    form = _form(request, PolicyForCardForm)
+    form = asking.form(request, PolicyForCardForm)
     back = reverse("admin:authorizations_card_change", args=[quote(card.pk)])
     if request.method == "POST" and form.is_valid():
         policy, targets = form.cleaned_data["policy"], Targets(cards=(card.pk,))
@@ -213,7 +212,7 @@ def assign_to_card_page(request: HttpRequest) -> HttpResponse:
                 )
         except UnconfirmedError as unconfirmed:
             asking.ask(request, unconfirmed)
-            form = _form(request, PolicyForCardForm)
+            form = asking.form(request, PolicyForCardForm)
         else:
             _add_messages(request, policy, targets, done.scopes, done.there)
             return HttpResponseRedirect(back)
@@ -228,13 +227,6 @@ def assign_to_card_page(request: HttpRequest) -> HttpResponse:
         "back": back,
     }
     return TemplateResponse(request, "admin/authorizations/asked.html", context)
-
-
-def _form(request: HttpRequest, kind: type[_Form]) -> _Form:
-    """The form with the confirmations that are required."""
-    form = kind(request.POST if request.method == "POST" else None)
-    form.fields |= asking.fields(request)
-    return form
 
 
 def _add_messages(

@@ -24,6 +24,7 @@ from authorizations.admin.policies.assigned import (
 )
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import LEAVES_WITHOUT, LETS_SPEND, UnconfirmedError
+from authorizations.admin.shared.links import leaving_out_url, staff
 from authorizations.models import Assignment, Policy
 from authorizations.rules.basics.controls import OwnBudget
 from authorizations.rules.basics.words import gained_words, losing_words
@@ -74,6 +75,7 @@ def assignments_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 "words": target_words(row),
                 "target": linked_target(row),
                 "has_several": row.program or row.group_id is not None,
+                "leave_out": "" if row.card_id else leaving_out_url(policy.pk, row.scope),
             }
             for row in shown.rows
         ],
@@ -83,6 +85,7 @@ def assignments_page(request: HttpRequest, object_id: int) -> HttpResponse:
         "pages": _links(shown, term),
         "may_add": request.user.has_perm(MAY_ADD),
         "may_change": request.user.has_perm(MAY_CHANGE),
+        "may_leave_out": request.user.has_perm("authorizations.add_instruction"),
         "may_remove": request.user.has_perm(MAY_REMOVE),
     }
     return TemplateResponse(request, "admin/authorizations/assignments.html", context)
@@ -107,7 +110,7 @@ def unassign_page(request: HttpRequest, object_id: int) -> HttpResponse:
         words = scopes_words(policy, scopes)
         try:
             with transaction.atomic():
-                difference = unassign(policy, chosen)
+                difference = unassign(policy, chosen, by=staff(request))
                 asking.require(request, gained=difference.gained, lost=difference.lost)
         except UnconfirmedError:
             text = "Not removed yet: the effect has grown since this page was shown."
@@ -137,7 +140,7 @@ def unassign_page(request: HttpRequest, object_id: int) -> HttpResponse:
 class EachForm(forms.Form):
     each = forms.ChoiceField(required=False, label="Limits", widget=UnfoldAdminRadioSelectWidget())
 
-    def __init__(self, row: Assignment, data: QueryDict | None) -> None:
+    def __init__(self, data: QueryDict | None, *, row: Assignment) -> None:
         super().__init__(data, initial={"each": row.each})
         choices = EACH_OF_PROGRAM if row.program else EACH_OF_GROUP
         self.fields["each"].choices = choices  # type: ignore[attr-defined]
@@ -148,18 +151,15 @@ def each_page(request: HttpRequest, object_id: int, assignment_id: int) -> HttpR
     policy = policy_of(request, object_id, MAY_CHANGE)
     rows = with_targets(policy.assignments.filter(Q(program=True) | Q(group__isnull=False)))
     row = get_object_or_404(rows, pk=assignment_id)
-    data = request.POST if request.method == "POST" else None
-    form = EachForm(row, data)
-    form.fields |= asking.fields(request)
-    if data is not None and form.is_valid():
+    form = asking.form(request, EachForm, row=row)
+    if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
                 begun = change_each(policy, row, form.cleaned_data["each"])
                 asking.require(request, begun=begun)
         except UnconfirmedError as unconfirmed:
             asking.ask(request, unconfirmed)
-            form = EachForm(row, request.POST)
-            form.fields |= asking.fields(request)
+            form = asking.form(request, EachForm, row=row)
         else:
             row.refresh_from_db()
             messages.success(request, f"Applies to {target_words(row)}, from the next purchase on.")

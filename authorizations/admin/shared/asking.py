@@ -10,7 +10,7 @@ page, and calls `require` after writing. A page with its own form uses `fields` 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django import forms
 from django.contrib import messages
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Base = ModelAdmin[Any]
 else:
     Base = object
+
+
+_Form = TypeVar("_Form", bound=forms.Form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,13 @@ def names(request: HttpRequest) -> list[str]:
 def fields(request: HttpRequest) -> dict[str, forms.Field]:
     """The fields of the ticks on the page, by name."""
     return {question.name: Tick(question) for question in _on_page(request)}
+
+
+def form(request: HttpRequest, kind: type[_Form], **options: Any) -> _Form:
+    """A form with what was sent, if anything was, and the ticks on the page at its end."""
+    found = kind(request.POST if request.method == "POST" else None, **options)
+    found.fields |= fields(request)
+    return found
 
 
 def fieldset(request: HttpRequest) -> Any:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils.html import format_html
 
+from authorizations.admin.shared.links import leaving_out_url
 from authorizations.rules.basics.controls import (
     Interval,
     ScopeKind,
@@ -60,7 +61,10 @@ class LimitBar(NamedTuple):
 
 
 class PolicyBars(NamedTuple):
-    """A policy, the scope through which it applies, and its limits."""
+    """A policy, the scope through which it applies, and its limits.
+
+    `leave_out_url` is where what the page is about can be left out of it, if it can.
+    """
 
     name: str
     url: str
@@ -68,6 +72,7 @@ class PolicyBars(NamedTuple):
     version_url: str
     through: str
     bars: list[LimitBar]
+    leave_out_url: str = ""
 
 
 def policy_bars(
@@ -100,6 +105,7 @@ def policy_bars(
                 )
                 for limit, own_url in zip(left.limits, _own_urls(left, scope), strict=True)
             ],
+            leave_out_url=_leave_out_url(left, scope),
         )
         for left in policies
     ]
@@ -140,6 +146,14 @@ def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
         else:
             urls.append("")
     return urls
+
+
+def _leave_out_url(left: PolicyLeft, scope: str) -> str:
+    assigned = left.policy.scope
+    if not scope or assigned.kind in (ScopeKind.CARD, scope_of(scope).kind):
+        return ""
+    kind, id_ = scope_of(scope)
+    return leaving_out_url(left.policy_id, scope_key(assigned), **{kind.value: id_})
 
 
 def _url(model: str, pk: int) -> str:

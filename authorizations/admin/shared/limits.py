@@ -2,12 +2,10 @@
 
 from typing import NamedTuple
 
-from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
-from django.urls import reverse
 
 from authorizations.admin.shared.links import SCOPE_MODELS
 from authorizations.models import CardGroup, Cardholder, Policy
@@ -45,11 +43,6 @@ def limit_in(request: HttpRequest) -> LimitOfScope:
     if limit is None:
         raise Http404
     return LimitOfScope(scope, row, name, policy, limit)
-
-
-def page_of(row: Model) -> str:
-    """The address of a row's page."""
-    return reverse(f"admin:authorizations_{row._meta.model_name}_change", args=[quote(row.pk)])
 
 
 def _scope(key: str) -> tuple[Scope, Model, str]:

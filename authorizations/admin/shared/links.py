@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import User
@@ -44,9 +45,22 @@ def link(row: Model | None, text: str = "") -> SafeString | str:
     """A link to the row's admin page, or a dash for None."""
     if row is None:
         return DASH
+    return format_html('<a href="{}" class="text-link">{}</a>', page_of(row), text or str(row))
+
+
+def page_of(row: Model) -> str:
+    """The address of the row's admin page."""
     name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
-    url = reverse(name, args=[quote(row.pk)])
-    return format_html('<a href="{}" class="text-link">{}</a>', url, text or str(row))
+    return reverse(name, args=[quote(row.pk)])
+
+
+def leaving_out_url(policy_id: int, assigned: str, **who: str) -> str:
+    """The address of the page that leaves somebody out of an assignment to the scope of this key.
+
+    `who` may name a card, cardholder or group.
+    """
+    query = {"policy": policy_id, "assigned": assigned, **who}
+    return f"{reverse('admin:authorizations_instruction_exclude')}?{urlencode(query)}"
 
 
 def card_words(card: Any) -> str:

@@ -8,8 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from authorizations.admin.shared.limits import limit_in, page_of
-from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.limits import limit_in
+from authorizations.admin.shared.links import page_of, staff
 from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Instruction

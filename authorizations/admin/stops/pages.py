@@ -18,6 +18,7 @@ from authorizations.admin.shared.links import DASH, link
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
 from authorizations.admin.stops.allowing import allow_page
+from authorizations.admin.stops.leaving_out import leave_out_page
 from authorizations.admin.stops.own_amount import own_amount_page
 from authorizations.admin.stops.planned import all_planned
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
@@ -102,6 +103,7 @@ class InstructionAdmin(RecordAdmin[Instruction]):
             page("block", "block/", block_page, MAY_STOP),
             page("own", "own/", own_amount_page, MAY_STOP),
             page("allow", "allow/", allow_page, MAY_STOP),
+            page("exclude", "exclude/", leave_out_page, MAY_STOP),
             page("lift", "<int:object_id>/lift/", lift_page, MAY_LIFT),
             *super().get_urls(),
         ]

@@ -1,7 +1,10 @@
-"""What is in force at this moment: for the banner on every page, and for Home."""
+"""What is in force at this moment: for the banner on every page, for Home and other pages."""
+
+from typing import Any, NamedTuple
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -14,10 +17,18 @@ from authorizations.admin.stops.words import (
     state_badge,
     used_link,
     what_words,
+    where_links,
 )
-from authorizations.models import Card, Instruction
+from authorizations.models import Assignment, Card, Instruction, Policy
 from authorizations.rules.basics.controls import scope_of
-from authorizations.rules.wording.stop_words import FROZEN, WHERE, blocked_words
+from authorizations.rules.wording.stop_words import (
+    FROZEN,
+    WHERE,
+    blocked_words,
+    ending_words,
+    left_out_words,
+)
+from authorizations.services.policies import exclusions
 from authorizations.services.policies.stops import in_force
 
 _MAX_NAMED = 3
@@ -66,6 +77,58 @@ def exceptions_of_card(card: Card, *, may_lift: bool) -> SafeString | str:
         for row in rows
     ]
     return table(headers, shown) if may_lift else table(headers[:-1], [row[:-1] for row in shown])
+
+
+class ShownExclusion(NamedTuple):
+    """An exclusion on a page: who is left out, or of what; why; and where it is lifted."""
+
+    who: SafeString | str
+    words: str
+    lift_url: str
+
+
+def left_out_of_card(card: Card) -> list[ShownExclusion]:
+    """The policies that would apply to this card, and do not because it is left out of them."""
+    keys = ["program:", f"card:{card.root_id}"]
+    if card.cardholder_id:
+        keys.append(f"cardholder:{card.cardholder_id}")
+    if group := card.root.group_id:
+        keys.append(f"group:{group}")
+    there = set(Assignment.objects.filter(scope__in=keys).values_list("policy", "scope"))
+    rows = exclusions.in_force().filter(scope__in=keys).select_related("policy").order_by("pk")
+    return [
+        _left_out(row, link(row.policy))
+        for row in rows
+        if (row.policy_id, row.terms["assigned"]) in there
+    ]
+
+
+def left_out_of_policy(policy: Policy) -> list[ShownExclusion]:
+    """Who is left out of a policy, the newest first; of many only some."""
+    rows = exclusions.in_force().filter(policy=policy).order_by("-pk")[:MAX_LEFT_OUT]
+    links = where_links(rows)
+    return [
+        _left_out(row, links[row.pk])._replace(words=f"is left out{ending_words(_told(row))}.")
+        for row in rows
+    ]
+
+
+MAX_LEFT_OUT = 50
+"""Maximum exclusions on the page of a policy; the list of what is in force has all of them."""
+
+
+def _told(row: Instruction) -> dict[str, Any]:
+    return {
+        "scope": scope_of(row.scope).kind,
+        "until": int(row.ends_at.timestamp()) if row.ends_at else None,
+        "author": row.author_name,
+        "reason": row.reason,
+    }
+
+
+def _left_out(row: Instruction, who: SafeString | str) -> ShownExclusion:
+    lift_url = reverse("admin:authorizations_instruction_lift", args=[row.pk])
+    return ShownExclusion(who, f"{left_out_words(_told(row))}.", lift_url)
 
 
 def banner(request: HttpRequest) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -16,6 +17,8 @@ from unfold.widgets import (
 )
 
 from authorizations.admin.lists.filters import target_field
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.asking import UnconfirmedError
 from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
 from authorizations.admin.shared.links import staff
 from authorizations.admin.stops.words import what_words, where_links
@@ -23,7 +26,8 @@ from authorizations.models import Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import Manner
 from authorizations.rules.basics.merchant_entries import merchant
-from authorizations.services.policies import stops
+from authorizations.services.cards.grants import NO_DIFFERENCE
+from authorizations.services.policies import exclusions, stops
 from authorizations.services.policies.stops import StopError
 
 _WHY = "Give a reason: others will ask why."
@@ -52,8 +56,8 @@ class EndAndReason(forms.Form):
         return until
 
 
-class _StopForm(EndAndReason):
-    """What freezes and blocks have in common; `scope` is where it is to hold."""
+class ScopeForm(EndAndReason):
+    """What freezes, blocks and exclusions have in common; `scope` is where it is to hold."""
 
     scope: Scope
     _FIELDS = {
@@ -80,7 +84,7 @@ class _StopForm(EndAndReason):
             self.scope = Scope(ScopeKind(kind), str(chosen))
 
 
-class ScopeFreezeForm(_StopForm):
+class ScopeFreezeForm(ScopeForm):
     where = forms.ChoiceField(
         label="Freeze",
         choices=[
@@ -98,7 +102,7 @@ class ScopeFreezeForm(_StopForm):
     field_order = ("where", "card", "cardholder", "group", "until", "reason")
 
 
-class BlockForm(_StopForm):
+class BlockForm(ScopeForm):
     """`terms` is what to block, as a policy file says it."""
 
     manner = forms.ChoiceField(
@@ -213,20 +217,33 @@ def block_page(request: HttpRequest) -> HttpResponse:
 
 
 def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
-    """Ask why, then end it now."""
-    row = Instruction.objects.filter(pk=object_id).select_related("lifting").first()
+    """Ask why, then end it now; of an exclusion say first which cards that affects."""
+    row = Instruction.objects.filter(pk=object_id).select_related("lifting", "policy").first()
     if row is None:
         raise Http404
     is_exception = row.kind == Instruction.Kind.EXCEPTION
-    form = LiftForm(request.POST if request.method == "POST" else None)
+    form = asking.form(request, LiftForm)
     if request.method == "POST" and form.is_valid():
-        if stops.lift(row, by=staff(request), reason=form.cleaned_data["reason"]):
-            messages.success(request, "Lifted: the policies decide again with the next purchase.")
-        elif is_exception:
-            messages.info(request, "Nothing to do: it is used, or holds no longer.")
+        try:
+            with transaction.atomic():
+                difference = NO_DIFFERENCE
+                if row.kind == Instruction.Kind.EXCLUSION:
+                    difference = exclusions.lifted(row)
+                is_new = stops.lift(row, by=staff(request), reason=form.cleaned_data["reason"])
+                if is_new:
+                    asking.require(request, gained=difference.gained, lost=difference.lost)
+        except UnconfirmedError as unconfirmed:
+            asking.ask(request, unconfirmed)
+            form = asking.form(request, LiftForm)
         else:
-            messages.info(request, "Nothing to do: it was lifted already, or has ended.")
-        return HttpResponseRedirect(list_url())
+            if is_new:
+                text = "Lifted: the policies decide again with the next purchase."
+                messages.success(request, text)
+            elif is_exception:
+                messages.info(request, "Nothing to do: it is used, or holds no longer.")
+            else:
+                messages.info(request, "Nothing to do: it was lifted already, or has ended.")
+            return HttpResponseRedirect(list_url())
     context = {"row": row, "what": what_words(row), "where": where_links([row])[row.pk]}
     effect = "From the next purchase on, the policies decide again, unless something else stops it."
     verb = "Lift"

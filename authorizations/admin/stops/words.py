@@ -22,6 +22,13 @@ from authorizations.rules.wording.stop_words import blocked_words
 EVERY_CARD = "Every card"
 
 
+_ASSIGNED = {
+    ScopeKind.CARDHOLDER: "a cardholder",
+    ScopeKind.GROUP: "a card group",
+    ScopeKind.PROGRAM: "every card",
+}
+
+
 def what_words(row: Instruction) -> str:
     """ "Freeze"; "Block: merchant network id 1234567890"."""
     if row.kind == Instruction.Kind.FREEZE:
@@ -30,6 +37,9 @@ def what_words(row: Instruction) -> str:
         return f"Own amount: {row.policy}, {own_figure_words(row.terms)}"
     if row.kind == Instruction.Kind.EXCEPTION:
         return f"Allowed once: {exception_words(row.terms)}"
+    if row.kind == Instruction.Kind.EXCLUSION:
+        assigned = _ASSIGNED[scope_of(row.terms["assigned"]).kind]
+        return f"Left out of {row.policy}, assigned to {assigned}"
     blocked = blocked_words(row.terms)
     return f"Block: {blocked[:1].lower()}{blocked[1:]}"
 

@@ -21,8 +21,8 @@ What a file means:
   groups       each gets exactly the cards listed, others leave it. Without "cards" it is
                only created. Groups that are not in the file stay as they are.
   assignments  all listed are made, with limits of each card or cardholder where they say so
-               ("each"); others of the policies in the file are removed, unless the file has no
-               "assignments" at all.
+               ("each"), and without those in "except"; others of the policies in the file are
+               removed, unless the file has no "assignments" at all.
   overrides    own amounts: all listed are made; others of the policies named are lifted, unless
                the file has no "overrides" at all.
   exceptions, freezes, blocks

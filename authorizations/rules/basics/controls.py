@@ -198,6 +198,24 @@ class Pot:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A card, cardholder or group to which a policy does not apply, though it is assigned there.
+
+    `id` is that of its row, `scope` who is left out, `assigned` the key of the scope that the
+    policy is assigned to, `policy` its name where it would have applied. `until` in Unix seconds,
+    None for good.
+    """
+
+    id: int
+    scope: Scope
+    assigned: str
+    policy: str = ""
+    until: int | None = None
+    author: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitControl:
     """A limit per `interval`: an `amount` in `currency`, or a `count` of purchases or `attempts`.
 

@@ -22,7 +22,7 @@ def card_checks(
         found = request.card.status
         yield Check(DeclineReason.CARD_NOT_ACTIVE, passed=False, found=found, limit="active")
     if not is_granted(request, applied):
-        why = why_not_granted(request, applied)
+        why = why_not_granted(request, applied, context.exclusions)
         yield Check(DeclineReason.NO_POLICY, passed=False, found=why)
 
 

@@ -8,7 +8,7 @@ because it is marked unlimited.
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.basics.controls import Exclusion, Interval, LimitControl
 from authorizations.rules.basics.filters import Merchant, UnknownMerchant
 from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.values import Json
@@ -85,13 +85,18 @@ class NotGranted(StrEnum):
     CASH_ONLY = "cash_only"
     ONE_OF_TWO_MERCHANTS = "one_of_two_merchants"
     OTHER_PURCHASES = "other_purchases"
+    LEFT_OUT = "left_out"
 
 
-def why_not_granted(request: AuthorizationRequest, applied: Sequence[AppliedControls]) -> Json:
+def why_not_granted(
+    request: AuthorizationRequest,
+    applied: Sequence[AppliedControls],
+    exclusions: Iterable[Exclusion] = (),
+) -> Json:
     """Why each policy does not grant the purchase, as JSON data; None if no policy applies.
 
     [{"policy": "Travel", "why": "other_currencies", "currencies": ["usd"]}]; only this reason has
-    the currencies of the policy's amount limits.
+    the currencies of the policy's amount limits. One that `exclusions` left out has who and why.
     """
     reasons: list[Json] = []
     for policy in applied:
@@ -104,6 +109,15 @@ def why_not_granted(request: AuthorizationRequest, applied: Sequence[AppliedCont
         else:
             why = {"why": _why_not_in_currency(in_currency, request)}
         reasons.append({"policy": controls.name, **why})
+    for exclusion in exclusions:
+        told = {
+            "scope": exclusion.scope.kind,
+            "until": exclusion.until,
+            "author": exclusion.author,
+            "reason": exclusion.reason,
+        }
+        kept = {name: value for name, value in told.items() if value}
+        reasons.append({"policy": exclusion.policy, "why": NotGranted.LEFT_OUT, **kept})
     return reasons or None
 
 

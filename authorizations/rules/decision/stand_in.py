@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.basics.controls import Exclusion, Interval, LimitControl
 from authorizations.rules.basics.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.basics.stops import Stop
@@ -88,7 +88,8 @@ class StandInContext:
 
     `hosts` is the number of hosts that share each cap and what each window has remaining.
     `began_at` is the merchant where the purchase of an increment began, None if this host does not
-    know it. `stops` are the freezes and blocks that stop this request, as far as the copy knows.
+    know it. `stops` are the freezes and blocks that stop this request, `exclusions` those that left
+    out a policy, as far as the copy knows.
     """
 
     card_frozen: bool = False
@@ -97,6 +98,7 @@ class StandInContext:
     windows: tuple[tuple[Window, HostWindow], ...] = ()
     began_at: Merchant | None = None
     stops: tuple[Stop, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 def begun(request: AuthorizationRequest, context: StandInContext) -> AuthorizationRequest:
@@ -335,6 +337,7 @@ def _purchase_context(request: AuthorizationRequest, context: StandInContext) ->
         state.cashback,
         is_counted=bool(counted.count),
         stops=context.stops,
+        exclusions=context.exclusions,
     )
 
 

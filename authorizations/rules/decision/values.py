@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from authorizations.rules.basics.controls import (
     JANUARY_1,
     DayOfYear,
+    Exclusion,
     Interval,
     OwnBudget,
     Scope,
@@ -123,7 +124,8 @@ class PurchaseContext:
     `approved_before` is the largest approval of this same request under a different event id.
     That approval counts until Stripe reports the outcome, so `counted` includes only what it has
     beyond the amount requested now. `stops` are the freezes and blocks in the card's present
-    scopes that stop this request, `exceptions` those that were in force and unused and concern it.
+    scopes that stop this request, `exceptions` those that were in force and unused and concern it,
+    `exclusions` those that left out a policy.
     """
 
     card_frozen: bool = False
@@ -133,6 +135,7 @@ class PurchaseContext:
     approved_before: int = 0
     stops: tuple[Stop, ...] = ()
     exceptions: tuple[PurchaseException, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

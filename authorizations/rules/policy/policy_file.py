@@ -62,6 +62,20 @@ class ListedGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedExclusion:
+    """Who an assignment leaves out: `target` is an id or a group's name.
+
+    `until` in Unix seconds, None for good.
+    """
+
+    path: Path
+    kind: ScopeKind
+    target: str
+    reason: str
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListedAssignment:
     """A policy and what it is assigned to: `target` is an id, a group's name, or empty.
 
@@ -73,6 +87,7 @@ class ListedAssignment:
     kind: ScopeKind
     target: str
     each: str = ""
+    exclusions: tuple[ListedExclusion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +194,16 @@ class PolicyFile:
 
     @property
     def cards(self) -> list[str]:
-        """Every card in a group or an assignment, or with an own amount or funds."""
+        """Every card in a group or an assignment, left out of one, or with own amounts or funds."""
         listed = [card for group in self.groups for card in group.cards or ()]
         own = [it.target for it in self.of_limits if it.kind is ScopeKind.CARD]
         return [*listed, *self.targets(ScopeKind.CARD), *own]
 
     def targets(self, kind: ScopeKind) -> list[str]:
-        """The targets of assignments of one kind."""
-        return [at.target for at in self.assignments or () if at.kind is kind]
+        """The targets of assignments of one kind, and who of this kind they leave out."""
+        assignments = self.assignments or ()
+        left_out = [it.target for at in assignments for it in at.exclusions if it.kind is kind]
+        return [*(at.target for at in assignments if at.kind is kind), *left_out]
 
 
 def read(written: str) -> tuple[PolicyFile, list[Problem]]:
@@ -320,19 +337,39 @@ def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
 def _assignments(fields: Fields) -> Iterator[ListedAssignment]:
     places: dict[object, Path] = {}
     for entry in fields.objects("assignments", _MAX_CARDS):
-        entry.refuse_others(("policy", *_TARGETS, "each"))
+        entry.refuse_others(("policy", *_TARGETS, "each", "except"))
         before = len(fields.problems)
         policy = _required(entry, "policy", "Name the policy.", text(NAME_LENGTH))
         kind, target = _target(entry)
         each = entry.value("each", _each, "")
         if each and kind not in (ScopeKind.GROUP, ScopeKind.PROGRAM):
             entry.problem("each", f"Leave this out: the limits are this {kind}'s own.")
+        left_out = tuple(_exclusions(entry, kind))
         if len(fields.problems) > before:
             continue
         _is_again(entry, (policy, kind, target), places)
         if kind is ScopeKind.PROGRAM and each == OwnBudget.CARD:
             each = ""  # as if it was not there
-        yield ListedAssignment(entry.path, policy, kind, target, each)
+        yield ListedAssignment(entry.path, policy, kind, target, each, left_out)
+
+
+def _exclusions(assignment: Fields, assigned: ScopeKind) -> Iterator[ListedExclusion]:
+    """Who an assignment to this kind of scope leaves out, each with a reason."""
+    places: dict[object, Path] = {}
+    scopes = (ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
+    for entry in assignment.objects("except", _MAX_CARDS):
+        entry.refuse_others((*scopes, "until", "reason"))
+        before = len(entry.problems)
+        kind, target = _target(entry)
+        is_told = len(entry.problems) == before
+        if is_told and (kind is assigned or assigned is ScopeKind.CARD):
+            entry.problem(kind, f"Leave out the assignment instead: it is to one {assigned} alone.")
+        reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
+        until = entry.value("until", instant, None)
+        if len(entry.problems) == before and not _is_again(
+            entry, (kind, target, until, reason), places
+        ):
+            yield ListedExclusion(entry.path, kind, target, reason, until)
 
 
 _BLOCKED: dict[str, Callable[[object], Any]] = {

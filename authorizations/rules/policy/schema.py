@@ -329,12 +329,24 @@ def _assignment() -> Schema:
                 "Who each have the limits for themselves. Without it a group shares one budget, "
                 "and of the program each card has its own.",
             ),
+            "except": _list(
+                _exclusion(), "Who is left out of the assignment; in it they count all the same."
+            ),
         },
         required=["policy"],
         conditions=[
             _only_one(TARGET_KINDS, or_false=True),
             _if(_given("each"), {"anyOf": [_given("group"), _given("program")]}),
         ],
+    )
+
+
+def _exclusion() -> Schema:
+    kinds = [ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD]
+    return _object(
+        {**_targets(kinds), **_end_and_reason()},
+        required=["reason"],
+        conditions=[_only_one(kinds, or_false=True)],
     )
 
 

@@ -18,7 +18,7 @@ from authorizations.rules.kinds import ASKED_FIELDS, KINDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.reasons import TEXTS
 from authorizations.rules.wording.stand_in_words import stand_in_sentence
-from authorizations.rules.wording.stop_words import stop_sentence
+from authorizations.rules.wording.stop_words import left_out_words, stop_sentence
 
 _NOT_COUNTED = (
     "its usage is not known yet. The many earlier purchases it applies to are being counted."
@@ -171,6 +171,8 @@ def _not_granted(policies: Json) -> str:
     for policy in policies[:_MAX_NAMED]:
         if policy["why"] == NotGranted.OTHER_CURRENCIES:
             why = f"has amount limits in {', '.join(policy['currencies']).upper()} only"
+        elif policy["why"] == NotGranted.LEFT_OUT:
+            why = left_out_words(policy)
         else:
             why = _WHY_NOT[NotGranted(policy["why"])]
         reasons.append(f"{policy['policy']} {why}")

@@ -1,4 +1,4 @@
-"""Freezes and blocks in sentences, for staff."""
+"""Freezes, blocks and exclusions in sentences, for staff."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +20,26 @@ WHERE = {
     ScopeKind.GROUP: "for the card group",
     ScopeKind.PROGRAM: "for every card",
 }
+
+
+LEFT_OUT = {
+    ScopeKind.CARD: "this card is left out",
+    ScopeKind.CARDHOLDER: "this cardholder is left out",
+    ScopeKind.GROUP: "this card group is left out",
+}
+
+
+def left_out_words(told: Mapping[str, Any]) -> str:
+    """ "does not apply: this card is left out until 31 Dec 2026 00:00 UTC (operator: trip)".
+
+    `told` has the kind of the scope, and until, author and reason of the exclusion.
+    """
+    return f"does not apply: {LEFT_OUT[told['scope']]}{ending_words(told)}"
+
+
+def ending_words(told: Mapping[str, Any]) -> str:
+    """ " until 31 Dec 2026 00:00 UTC (operator: trip)", to follow what it is about."""
+    return f"{_until(told)}{_by(told)}"
 
 
 def stop_sentence(check: Check) -> str:

@@ -200,6 +200,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
             for one in existing.exceptions
             if one.concerns(request.card.id, request.asked_at, reserving, request.currency)
         ),
+        existing.exclusions,
     )
     windows = windows_for(request, existing.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full

@@ -2,7 +2,8 @@
 
 A card has a grant if a policy in force that applies to it grants something in its currency, and no
 policy declines that currency. A policy whose amount limits are all in other currencies declines it.
-The database counts cards in one statement, never one by one.
+A policy does not apply to a card that its assignment leaves out. The database counts cards in one
+statement, never one by one.
 """
 
 import json
@@ -10,13 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
-from authorizations.models import Assignment, Card, Policy
+from authorizations.models import Assignment, Card, Instruction, Policy
+from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.services.host.versions import controls_of
@@ -26,20 +29,12 @@ Currencies: TypeAlias = frozenset[str]
 
 
 class Grants(NamedTuple):
-    """The effect of several policies together.
-
-    `granted` are the currencies in which one of them grants something, `left` those that none of
-    them declines; None if they decline none.
+    """The effect of a policy: the currencies in which it grants something, and those that it leaves
+    to others; None if it declines none.
     """
 
     granted: Currencies = frozenset()
     left: Currencies | None = None
-
-    def and_also(self, other: "Grants") -> "Grants":
-        """The effect of both together."""
-        lefts = [left for left in (self.left, other.left) if left is not None]
-        left = frozenset.intersection(*lefts) if lefts else None
-        return Grants(self.granted | other.granted, left)
 
 
 NONE = Grants()
@@ -60,15 +55,31 @@ class GrantDifference(NamedTuple):
 NO_DIFFERENCE = GrantDifference()
 
 
+class PolicyAt(NamedTuple):
+    """A policy at the scope with this key; `policy` is its id, or names one that has none yet."""
+
+    policy: str
+    scope: str
+
+
+class LeftOut(NamedTuple):
+    """A scope that an assignment of a policy leaves out, by its key."""
+
+    policy_at: PolicyAt
+    scope: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rearrangement:
     """Changes at scopes, and root cards that change their group.
 
-    `scopes` has the effect of all policies at a scope, before and after; `moved` the keys of a root
-    card's group before and after; `newcomers` are ids of cards without a row yet.
+    `policies` has the effect of a policy at a scope, before and after; `left_out` whether it leaves
+    out another one, before and after; `moved` the keys of a root card's group before and after;
+    `newcomers` are ids of cards without a row yet.
     """
 
-    scopes: Mapping[str, tuple[Grants, Grants]] = field(default_factory=dict)
+    policies: Mapping[PolicyAt, tuple[Grants, Grants]] = field(default_factory=dict)
+    left_out: Mapping[LeftOut, tuple[bool, bool]] = field(default_factory=dict)
     moved: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     newcomers: tuple[str, ...] = ()
 
@@ -104,14 +115,19 @@ def without_grant() -> Q:
     rows = list(Policy.objects.in_force().values_list("pk", "in_force_id", for_everyone))
     found = _effects({policy: version for policy, version, _ in rows})
     for_all = {policy for policy, _, is_for_all in rows if is_for_all}
-    not_granted, declined = _not_granted(found, for_all), list(_declined(found, for_all))
-    if not declined:
-        return ~Q(status=Card.Status.CANCELED) & not_granted
+    parts = [_not_granted(found, for_all), *_declined(found, for_all)]
+    if exclusions := _exclusions():
+        # The conditions know of no exclusion: the few cards that one may concern are looked at one
+        # by one.
+        ids = _ids_by_kind(left_out.scope for left_out in exclusions)
+        touched = Q(root__in=ids["card"]) | Q(cardholder__in=ids["cardholder"])
+        touched |= Q(root__group__in=ids["group"])
+        parts = [*(part & ~touched for part in parts), Q(pk__in=_without_grant_among(ids))]
+    if len(parts) == 1:
+        return ~Q(status=Card.Status.CANCELED) & parts[0]
     # A UNION of sets. With OR, PostgreSQL checks the conditions card by card, and scans a whole set
     # each time if that does not fit into its memory.
-    first, *others = (
-        Card.objects.filter(part).order_by().values("pk") for part in (not_granted, *declined)
-    )
+    first, *others = (Card.objects.filter(part).order_by().values("pk") for part in parts)
     return ~Q(status=Card.Status.CANCELED) & Q(pk__in=first.union(*others))
 
 
@@ -208,16 +224,26 @@ def scopes_changed(
     return _at_scopes_of(policy, scopes)
 
 
+def exclusions_changed(
+    policy: Policy,
+    assigned: str,
+    *,
+    come: Iterable[str] = (),
+    gone: Iterable[str] = (),
+) -> GrantDifference:
+    """How leaving out some scopes of an assignment, and others no longer, changes grants."""
+    policy_at = PolicyAt(str(policy.pk), assigned)
+    changes = {LeftOut(policy_at, scope): (False, True) for scope in come}
+    changes |= {LeftOut(policy_at, scope): (True, False) for scope in gone}
+    there = set(_exclusions())
+    new = {one: change for one, change in changes.items() if change[0] or one not in there}
+    return difference(Rearrangement(left_out=new))
+
+
 def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> GrantDifference:
     """As `difference`; `own` is the policy's effect at each scope, before and after."""
-    others = grants_at(own, but=[policy.pk])
     return difference(
-        Rearrangement(
-            {
-                scope: (others[scope].and_also(before), others[scope].and_also(after))
-                for scope, (before, after) in own.items()
-            }
-        )
+        Rearrangement({PolicyAt(str(policy.pk), scope): change for scope, change in own.items()})
     )
 
 
@@ -231,26 +257,35 @@ def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> GrantDiff
     return difference(Rearrangement(moved=keys))
 
 
-def grants_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Grants]:
-    """The effect of all policies assigned to each of these scopes, except the policies `but`."""
-    grants = in_force()
-    found = dict.fromkeys(scopes, NONE)
-    with connection.cursor() as cursor:  # arrays, because there may be a hundred thousand
-        cursor.execute(
-            "SELECT scope, policy_id FROM authorizations_assignment "
-            "WHERE scope = ANY(%s::text[]) AND policy_id <> ALL(%s::bigint[])",
-            [[*found], [*but]],
-        )
-        for scope, policy in cursor.fetchall():
-            found[scope] = found[scope].and_also(grants.get(policy, NONE))
-    return found
+def _exclusions() -> list[LeftOut]:
+    """Those in force."""
+    not_ended = Q(ends_at=None) | Q(ends_at__gt=Now())
+    of_kind = Instruction.objects.filter(kind=Instruction.Kind.EXCLUSION)
+    rows = of_kind.filter(not_ended, open__isnull=False)
+    return list(map(left_out_by, rows))
 
 
-_DIFFERENCE = """
+def left_out_by(row: Instruction) -> LeftOut:
+    """What an exclusion leaves out."""
+    return LeftOut(PolicyAt(str(row.policy_id), row.terms["assigned"]), row.scope)
+
+
+def _ids_by_kind(scopes: Iterable[str]) -> dict[str, list[str]]:
+    """The ids in keys of scopes, by their kind; of groups only those that can be one."""
+    ids = defaultdict[str, list[str]](list)
+    for scope in scopes:
+        kind, _, id_ = scope.partition(":")
+        if kind != ScopeKind.GROUP or id_.isdecimal():
+            ids[kind].append(id_)
+    return ids
+
+
+_CARDS = """
 WITH at_scope AS MATERIALIZED (
-    -- The scopes at which something changes, with everything granted there before and after.
-    SELECT * FROM jsonb_to_recordset(%(at_scope)s::jsonb)
-        AS at_scope(scope text, granted text[], "left" text[], before boolean, after boolean)
+    -- The policies whose effect at a scope changes, with what each grants before and after.
+    SELECT * FROM jsonb_to_recordset(%(at_scope)s::jsonb) AS at_scope(
+        policy text, scope text, granted text[], "left" text[], before boolean, after boolean
+    )
 ), moved AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(moved)s::jsonb) AS moved(card text, before text, after text)
 ), candidate AS MATERIALIZED (
@@ -288,73 +323,126 @@ WITH at_scope AS MATERIALIZED (
     ) AS scope(scope, before, after)
     WHERE scope.scope IS NOT NULL
 ), standing AS (
-    SELECT scope, granted, "left", before, after FROM at_scope
+    SELECT policy, scope, granted, "left", before, after FROM at_scope
     UNION ALL
-    SELECT assignment.scope, policy.granted, policy."left", TRUE, TRUE
+    SELECT policy.id::text, assignment.scope, policy.granted, policy."left", TRUE, TRUE
     FROM authorizations_assignment assignment
     JOIN jsonb_to_recordset(%(policies)s::jsonb)
         AS policy(id bigint, granted text[], "left" text[]) ON policy.id = assignment.policy_id
-    WHERE NOT EXISTS (SELECT FROM at_scope WHERE at_scope.scope = assignment.scope)
-)
-SELECT count(*) FILTER (WHERE after AND NOT before), count(*) FILTER (WHERE before AND NOT after)
-FROM (
+    WHERE NOT EXISTS (
+        SELECT FROM at_scope
+        WHERE at_scope.scope = assignment.scope AND at_scope.policy = policy.id::text
+    )
+){left_out}, stands AS (
     SELECT
-        bool_or(stands.before AND grants) AND NOT bool_or(stands.before AND declines) AS before,
-        bool_or(stands.after AND grants) AND NOT bool_or(stands.after AND declines) AS after
-    FROM (
-        SELECT
-            applies.id,
-            applies.before AND standing.before AS before,
-            applies.after AND standing.after AS after,
-            -- For a card whose currency is not known yet any grant counts.
-            CASE applies.currency WHEN '' THEN cardinality(standing.granted) > 0
-                ELSE standing.granted && ARRAY[%(unlimited)s, applies.currency::text] END AS grants,
-            applies.currency <> '' AND standing."left" IS NOT NULL
-                AND applies.currency <> ALL (standing."left") AS declines
-        FROM applies JOIN standing ON standing.scope = applies.scope
-    ) AS stands
-    GROUP BY stands.id
-) AS cards
+        applies.id,
+        applies.before AND standing.before {still_before} AS before,
+        applies.after AND standing.after {still_after} AS after,
+        -- For a card whose currency is not known yet any grant counts.
+        CASE applies.currency WHEN '' THEN cardinality(standing.granted) > 0
+            ELSE standing.granted && ARRAY[%(unlimited)s, applies.currency::text] END AS grants,
+        applies.currency <> '' AND standing."left" IS NOT NULL
+            AND applies.currency <> ALL (standing."left") AS declines
+    FROM applies JOIN standing ON standing.scope = applies.scope {joined}
+), spending AS (
+    SELECT
+        id,
+        bool_or(before AND grants) AND NOT bool_or(before AND declines) AS before,
+        bool_or(after AND grants) AND NOT bool_or(after AND declines) AS after
+    FROM stands GROUP BY id
+)
 """
-_OF_CANDIDATES = _DIFFERENCE.format(concerned="JOIN candidate USING (id)")
-_OF_ALL = _DIFFERENCE.format(concerned="")
+_LEFT_OUT = {
+    "left_out": """, left_out AS MATERIALIZED (
+    SELECT
+        applies.id, excluded.policy, excluded.assigned,
+        bool_or(applies.before AND excluded.before) AS before,
+        bool_or(applies.after AND excluded.after) AS after
+    FROM applies
+    JOIN jsonb_to_recordset(%(excluded)s::jsonb) AS excluded(
+        policy text, assigned text, scope text, before boolean, after boolean
+    ) ON excluded.scope = applies.scope
+    GROUP BY 1, 2, 3
+)""",
+    "still_before": "AND left_out.before IS NOT TRUE",
+    "still_after": "AND left_out.after IS NOT TRUE",
+    "joined": """
+    LEFT JOIN left_out ON left_out.id = applies.id AND left_out.policy = standing.policy
+        AND left_out.assigned = standing.scope""",
+}
+_NOBODY_LEFT_OUT = dict.fromkeys(_LEFT_OUT, "")
+
+_COUNTED = """
+SELECT count(*) FILTER (WHERE after AND NOT before), count(*) FILTER (WHERE before AND NOT after)
+FROM spending
+"""
+_WITHOUT = "SELECT id FROM card LEFT JOIN spending USING (id) WHERE spending.before IS NOT TRUE"
 
 
 def difference(change: Rearrangement) -> GrantDifference:
     """The numbers of cards that gain and lose a grant by a rearrangement."""
-    if not change.scopes and not change.moved and not change.newcomers:
+    if not change.policies and not change.left_out and not change.moved and not change.newcomers:
         return NO_DIFFERENCE
-    ids = defaultdict[str, list[str]](list)
-    for scope in change.scopes:
-        kind, _, id_ = scope.partition(":")
-        ids[kind].append(id_)
+    scopes = {policy_at.scope for policy_at in change.policies}
+    ids = _ids_by_kind(scopes | {left_out.scope for left_out in change.left_out})
+    ids["card"] += change.moved
+    [counted] = _asked(_COUNTED, change, ids)
+    return GrantDifference(*counted)
+
+
+def _without_grant_among(ids: Mapping[str, list[str]]) -> list[str]:
+    """The cards without a grant among those with these roots, cardholders and groups."""
+    return [id_ for (id_,) in _asked(_WITHOUT, Rearrangement(), ids)]
+
+
+def _asked(
+    question: str, change: Rearrangement, ids: Mapping[str, list[str]]
+) -> list[tuple[Any, ...]]:
+    """The rows of a question about cards, of these or of all of them, before and after a change."""
     policies = [{"id": policy, **_columns(grants)} for policy, grants in in_force().items()]
     moved = [
         {"card": card, "before": group_before, "after": group_after}
         for card, (group_before, group_after) in change.moved.items()
     ]
     at_scope = []
-    for scope, (before, after) in change.scopes.items():
+    for policy_at, (before, after) in change.policies.items():
+        its = policy_at._asdict()
         at_scope += [
-            {"scope": scope, **_columns(before), "before": True, "after": False},
-            {"scope": scope, **_columns(after), "before": False, "after": True},
+            {**its, **_columns(before), "before": True, "after": False},
+            {**its, **_columns(after), "before": False, "after": True},
         ]
+    left_out = dict.fromkeys(_exclusions(), (True, True)) | dict(change.left_out)
+    excluded = [
+        {
+            "policy": one.policy_at.policy,
+            "assigned": one.policy_at.scope,
+            "scope": one.scope,
+            "before": before,
+            "after": after,
+        }
+        for one, (before, after) in left_out.items()
+    ]
     of_all = "program" in ids
+    concerned = "" if of_all else "JOIN candidate USING (id)"
+    pieces = _LEFT_OUT if excluded else _NOBODY_LEFT_OUT
+    statement = _CARDS.format(concerned=concerned, **pieces) + question
     with transaction.atomic(), _settings(of_all=of_all), connection.cursor() as cursor:
         cursor.execute(
-            _OF_ALL if of_all else _OF_CANDIDATES,
+            statement,
             {
                 "at_scope": json.dumps(at_scope),
+                "excluded": json.dumps(excluded),
                 "moved": json.dumps(moved),
-                "cards": [*ids["card"], *change.moved],
-                "cardholders": ids["cardholder"],
-                "groups": [int(id_) for id_ in ids["group"] if id_.isdecimal()],
+                "cards": ids.get("card", []),
+                "cardholders": ids.get("cardholder", []),
+                "groups": [int(id_) for id_ in ids.get("group", [])],
                 "newcomers": list(change.newcomers),
                 "policies": json.dumps(policies),
                 "unlimited": UNLIMITED,
             },
         )
-        return GrantDifference(*cursor.fetchone())
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
 
 
 @contextmanager

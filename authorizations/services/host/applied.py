@@ -1,10 +1,12 @@
 """The controls that apply to a card, from the assignments of its scopes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from authorizations.rules.basics.controls import (
     SCOPE_ORDER,
+    Exclusion,
     Override,
     Pot,
     Scope,
@@ -14,6 +16,7 @@ from authorizations.rules.basics.controls import (
 from authorizations.rules.decision.controls import AppliedControls, with_overrides, with_pots
 from authorizations.services.host.versions import Reader, controls_of, from_database
 
+NO_EXCLUSIONS: Mapping[tuple[str, int], Sequence[Exclusion]] = {}
 NO_OVERRIDES: Mapping[int, Sequence[Override]] = {}
 PotsOf: TypeAlias = Callable[[Scope], Mapping[int, Sequence[Pot]]]
 """The pots of a scope that is measured, by the version whose limits they are for."""
@@ -29,6 +32,29 @@ class PolicyInForce(NamedTuple):
     scope: str
     version_id: int
     each: str = ""
+
+
+def without_left_out(
+    policies: Sequence[PolicyInForce],
+    exclusions: Mapping[tuple[str, int], Sequence[Exclusion]],
+    read: Reader = from_database,
+) -> tuple[Sequence[PolicyInForce], tuple[Exclusion, ...]]:
+    """The policies that apply, and the exclusions that leave out the others, each with its name.
+
+    `exclusions` are those of a purchase's scopes, as instructions.exclusions_of has them; `read` is
+    as of `applied_controls`.
+    """
+    left_out = [one for one in policies if (one.scope, one.version_id) in exclusions]
+    if not left_out:
+        return policies, ()
+    versions = controls_of((one.version_id for one in left_out), read)
+    found = [
+        replace(exclusion, policy=versions[one.version_id][1].name)
+        for one in left_out
+        for exclusion in exclusions[one.scope, one.version_id]
+    ]
+    applying = [one for one in policies if one not in left_out]
+    return applying, tuple(sorted(found, key=lambda one: one.id))
 
 
 def applied_controls(

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from authorizations.rules.basics.controls import Override, Pot, scope_of
+from authorizations.rules.basics.controls import Exclusion, Override, Pot, scope_of
 from authorizations.rules.basics.purchase_exceptions import PurchaseException, Waiver
 from authorizations.rules.basics.stops import MAX_CACHED, Stop
 
-T = TypeVar("T", Override, Pot)
+T = TypeVar("T", Override, Exclusion, Pot)
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_OVERRIDE, _POT, _EXCEPTION = "override", "pot", "exception"
+_OVERRIDE, _EXCLUSION, _POT, _EXCEPTION = "override", "exclusion", "pot", "exception"
 
 
 def stops_of(rows: Iterable[str], card_id: str) -> tuple[Stop, ...]:
@@ -49,6 +49,20 @@ def exceptions_of(rows: Iterable[str]) -> tuple[PurchaseException, ...]:
     return tuple(sorted(found, key=lambda one: one.id))
 
 
+def exclusions_of(
+    rows: Iterable[str], versions: Mapping[int, int]
+) -> dict[tuple[str, int], Sequence[Exclusion]]:
+    """The exclusions in these rows by the scope that their policy is assigned to, and its version.
+
+    `versions` has the version in force by policy.
+    """
+    found: dict[tuple[str, int], list[Exclusion]] = defaultdict(list)
+    for policy, exclusion in _of(Exclusion, rows):
+        if policy in versions:
+            found[exclusion.assigned, versions[policy]].append(exclusion)
+    return {key: sorted(those, key=lambda one: one.id) for key, those in found.items()}
+
+
 def _of(kind: type[T], rows: Iterable[str]) -> Iterator[tuple[int, T]]:
     """Those of one kind in these rows, with their policies' ids."""
     for told in map(_read, rows):
@@ -57,15 +71,28 @@ def _of(kind: type[T], rows: Iterable[str]) -> Iterator[tuple[int, T]]:
 
 
 @lru_cache(MAX_CACHED)
-def _read(text: str) -> Stop | PurchaseException | tuple[int, Override | Pot]:
-    """What a text says, always the same; an override or pot with its policy's id."""
+def _read(text: str) -> Stop | PurchaseException | tuple[int, Override | Exclusion | Pot]:
+    """What a text says, always the same; what is of a policy with the policy's id."""
     row = _decode(text)
     if row["kind"] == _POT:
         pot = Pot(row["limit"], row["currency"], row["amount"], row["since"])
         return row["policy"], pot
     if row["kind"] == _OVERRIDE:
         return row["policy"], _override(row)
+    if row["kind"] == _EXCLUSION:
+        return row["policy"], _exclusion(row)
     return _exception(row) if row["kind"] == _EXCEPTION else _stop(row)
+
+
+def _exclusion(row: dict[str, Any]) -> Exclusion:
+    return Exclusion(
+        id=row["id"],
+        scope=scope_of(row["scope"]),
+        assigned=row["terms"]["assigned"],
+        until=row["until"],
+        author=row["author"],
+        reason=row["reason"],
+    )
 
 
 def _override(row: dict[str, Any]) -> Override:

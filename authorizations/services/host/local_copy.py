@@ -11,13 +11,23 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
-from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope, scope_key
+from authorizations.rules.basics.controls import (
+    Exclusion,
+    Scope,
+    ScopeKind,
+    member_scope,
+    scope_key,
+)
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
-from authorizations.services.host.applied import PolicyInForce, applied_controls
-from authorizations.services.host.instructions import overrides_of, stops_of
+from authorizations.services.host.applied import (
+    PolicyInForce,
+    applied_controls,
+    without_left_out,
+)
+from authorizations.services.host.instructions import exclusions_of, overrides_of, stops_of
 
 POLICIES = "standing-policies.sqlite3"
 CARDS = "standing-cards.sqlite3"
@@ -64,7 +74,8 @@ class NoCopyError(Exception):
 class CopiedCard:
     """A card as last read, the policies that apply to it, and the scopes its usage counts in.
 
-    `stops` are the freezes and blocks that hold now, by this host's clock.
+    `stops` are the freezes and blocks that hold now, by this host's clock, `exclusions` those that
+    leave out a policy.
     """
 
     root_id: str
@@ -72,6 +83,7 @@ class CopiedCard:
     applied: tuple[AppliedControls, ...]
     scopes: tuple[str, ...] = ()
     stops: tuple[Stop, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +158,19 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
             for key in {*keys, scope_key(Scope(ScopeKind.CARD, card_id))}
         }
         stops = stops_of(chain.from_iterable(rows.values()), card_id)
-        overrides = overrides_of(
-            chain.from_iterable(rows[key] for key in keys),
-            {policy: one.version_id for one, policy in assigned},
+        own = [row for key in keys for row in rows[key]]
+        versions = {policy: one.version_id for one, policy in assigned}
+        in_force, exclusions = without_left_out(
+            [one for one, _ in assigned], exclusions_of(own, versions), contents
         )
-        in_force = [one for one, _ in assigned]
+        overrides = overrides_of(own, versions)
         applied = applied_controls(in_force, root, holder, read=contents, overrides=overrides)
     measured = [scope for scope in scopes if scope.kind is not ScopeKind.PROGRAM]
     measured += [policy.measured for policy in applied]
     if group_id and holder:
         measured.append(member_scope(group_id, holder))
     counted_in = tuple(dict.fromkeys(map(scope_key, measured)))
-    return CopiedCard(root_id, frozen is not None, applied, counted_in, stops)
+    return CopiedCard(root_id, frozen is not None, applied, counted_in, stops, exclusions)
 
 
 _ASSIGNED = """

@@ -9,6 +9,7 @@ __all__ = [
     "changes",
     "counting_ahead",
     "exception_limits",
+    "exclusions",
     "files",
     "freeze",
     "funds",

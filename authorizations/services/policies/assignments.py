@@ -7,6 +7,7 @@ on them wait. The cards that gain or lose a grant are counted before anything is
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,7 +16,7 @@ from authorizations.models import Assignment, Card, Policy
 from authorizations.rules.basics.controls import OwnBudget, Scope, ScopeKind, scope_key
 from authorizations.services.cards import grants
 from authorizations.services.cards.grants import GrantDifference
-from authorizations.services.policies import counting_ahead
+from authorizations.services.policies import counting_ahead, exclusions
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun
 from authorizations.services.store import locks
 
@@ -78,14 +79,19 @@ def assign(policy: Policy, targets: Targets) -> Assigned:
 
 
 @transaction.atomic
-def unassign(policy: Policy, assignments: QuerySet[Assignment]) -> GrantDifference:
+def unassign(
+    policy: Policy, assignments: QuerySet[Assignment], *, by: User | None = None
+) -> GrantDifference:
     """Delete these assignments of a policy; returns the cards that gain or lose a grant.
 
+    Whoever one of them leaves out is not left out of later ones.
     No card is locked: purchases decided meanwhile use the policies they read before.
     """
     policy = _locked(policy)
     rows = assignments.filter(policy=policy)
-    difference = grants.scopes_changed(policy, gone=list(rows.values_list("scope", flat=True)))
+    scopes = list(rows.values_list("scope", flat=True))
+    difference = grants.scopes_changed(policy, gone=scopes)
+    exclusions.end_at(policy, scopes, by=by)
     rows.delete()
     return difference
 

@@ -19,6 +19,7 @@ from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
 from authorizations.rules.policy.policy_file import (
     ListedException,
+    ListedExclusion,
     ListedFunds,
     ListedOverride,
     ListedPlan,
@@ -224,6 +225,21 @@ class FundsChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ExclusionChange:
+    """Who an assignment leaves out from now on; `target` is a root, an id or a group's name."""
+
+    assigned: Target
+    listed: ListedExclusion
+    target: str
+
+    def lines(self) -> Iterator[str]:
+        """The change in readable lines."""
+        listed, assigned = self.listed, replace(self.assigned, each="")
+        until = f", until {instant_words(listed.until, 'UTC')}" if listed.until else ""
+        yield f"  + {assigned}, without {listed.kind} {listed.target}{until}: {listed.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """The whole difference between a file and the database; false if they agree."""
 
@@ -240,6 +256,8 @@ class Changes:
     own_amounts: tuple[OverrideChange, ...] = ()
     ended_amounts: tuple[int, ...] = ()
     funds: tuple[FundsChange, ...] = ()
+    exclusions: tuple[ExclusionChange, ...] = ()
+    ended_exclusions: tuple[int, ...] = ()
     grants: GrantDifference = NO_DIFFERENCE
 
     def __bool__(self) -> bool:
@@ -260,6 +278,12 @@ class Changes:
         yield from (f"  + {target}" for target in self.assigned)
         yield from (f"  - {target}" for target in self.unassigned)
         yield from (f"  {change}" for change in self.each_changes)
+        if self.exclusions or self.ended_exclusions:
+            yield "Left out"
+        for exclusion in self.exclusions:
+            yield from exclusion.lines()
+        if self.ended_exclusions:
+            yield f"  - {len(self.ended_exclusions):,} that the file does not have"
         if self.own_amounts or self.ended_amounts:
             yield "Own amounts"
         for own in self.own_amounts:

@@ -33,6 +33,7 @@ from authorizations.rules.policy.document import InvalidPolicyError, Problem, co
 from authorizations.rules.policy.policy_file import ListedException, ListedStop, PolicyFile
 from authorizations.services.policies import (
     counting_ahead,
+    exclusions,
     funds,
     groups,
     own_amounts,
@@ -59,6 +60,7 @@ from authorizations.services.store import locks
 def export_policies() -> dict[str, Any]:
     """Everything as a complete policy file; the same content always gives the same file."""
     policies = Policy.objects.select_related("current_version").order_by("name")
+    left_out = _exported_exclusions()
     shared = CardGroup.objects.prefetch_related("cards").order_by("name")
     return {
         "policies": [_exported_policy(policy) for policy in policies],
@@ -69,6 +71,7 @@ def export_policies() -> dict[str, Any]:
         "assignments": [
             {"policy": at.policy, at.kind.value: at.target or True}
             | ({"each": at.each} if at.each else {})
+            | ({"except": left_out[at]} if at in left_out else {})
             for at in sorted(plan.targets())
         ],
         "overrides": list(_once(_exported_amounts())),
@@ -204,6 +207,28 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
         yield found | {"reason": row.reason}
 
 
+def _exported_exclusions() -> dict[Target, list[dict[str, Any]]]:
+    """Who each assignment leaves out, the oldest first."""
+    names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+
+    def target(scope: Scope) -> str | None:
+        return names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
+
+    found: dict[Target, list[dict[str, Any]]] = {}
+    for row in exclusions.in_force().select_related("policy").order_by("pk"):
+        assigned, scope = scope_of(row.terms["assigned"]), scope_of(row.scope)
+        at, who = target(assigned), target(scope)
+        if row.policy is None or at is None or who is None:
+            continue  # a group that is gone, and what held for it with it
+        entry: dict[str, Any] = {scope.kind.value: who}
+        if row.ends_at:
+            entry["until"] = _until(row.ends_at)
+        entries = found.setdefault(Target(row.policy.name, assigned.kind, at), [])
+        if (entry := entry | {"reason": row.reason}) not in entries:
+            entries.append(entry)
+    return found
+
+
 def compare(written: str) -> Changes:
     """What importing this text would change. Raises InvalidPolicyError with every problem."""
     file = plan.checked(written)
@@ -254,6 +279,7 @@ def import_policies(
         for _, target in changes.each_changes:
             its = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
             its.update(each=target.each)
+        exclusions.follow(changes.exclusions, changes.ended_exclusions, by=author)
         if changes.stops:
             changes = replace(changes, stops=tuple(_make_stops(file, author)))
     for chunk in locks.in_chunks(at for at in changes.assigned if at.kind is ScopeKind.CARD):

@@ -40,11 +40,12 @@ from authorizations.rules.policy.policy_file import (
     read,
 )
 from authorizations.services.cards import grants
-from authorizations.services.policies import funds, own_amounts, planned
+from authorizations.services.policies import exclusions, funds, own_amounts, planned
 from authorizations.services.policies.changes import (
     NONE_ASLEEP,
     Changes,
     EachChange,
+    ExclusionChange,
     FundsChange,
     GroupChange,
     OverrideChange,
@@ -91,6 +92,8 @@ def _unknown_names(file: PolicyFile, kind: str) -> Iterator[Problem]:
         known = {*file.group_names, *CardGroup.objects.values_list("name", flat=True)}
         group = ScopeKind.GROUP
         named = [(at.path, at.target) for at in assignments if at.kind is group]
+        left_out = [it for at in assignments for it in at.exclusions]
+        named += [(it.path, it.target) for it in left_out if it.kind is group]
         named += [(it.path, it.target) for it in file.stops if it.kind is group]
         named += [(own.path, own.target) for own in file.of_limits if own.kind is group]
     places: dict[str, list[Path]] = defaultdict(list)
@@ -229,6 +232,7 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         stops=tuple(new_stops(file)),
         funds=tuple(new_funds(file)),
         **own,
+        **_left_out(file, roots),
     )
     return replace(found, grants=_grants_changed(found, there))
 
@@ -343,6 +347,44 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
     return {"own_amounts": tuple(new), "ended_amounts": tuple(sorted(ended))}
 
 
+def _left_out(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
+    """The exclusions to make, and those to end: others of the policies that are assigned."""
+    if file.assignments is None:
+        return {}
+    now = time()
+    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+
+    def key(kind: ScopeKind, target: str) -> str:
+        by_kind = {ScopeKind.CARD: roots, ScopeKind.GROUP: groups}.get(kind, {})
+        # A new group has no id yet; this key is no id.
+        new = f"={target}" if kind is ScopeKind.GROUP else target
+        return f"{kind}:{by_kind.get(target, new)}"
+
+    there: dict[tuple[object, ...], int] = {}
+    for row in exclusions.in_force().select_related("policy"):
+        until = int(row.ends_at.timestamp()) if row.ends_at else None
+        name = row.policy.name if row.policy else ""
+        there[name, row.terms["assigned"], row.scope, until, row.reason] = row.pk
+    new: list[ExclusionChange] = []
+    kept: set[int] = set()
+    for at in file.assignments:
+        for listed in at.exclusions:
+            if listed.until is not None and listed.until <= now:
+                continue
+            who = key(listed.kind, listed.target)
+            said = (at.policy, key(at.kind, at.target), who, listed.until, listed.reason)
+            if said in there:
+                kept.add(there[said])
+                continue
+            is_card = listed.kind is ScopeKind.CARD
+            target = roots[listed.target] if is_card else listed.target
+            assigned = Target(at.policy, at.kind, at.target)
+            new.append(ExclusionChange(assigned, listed, target))
+    named = file.names | {at.policy for at in file.assignments}
+    ended = [pk for said, pk in there.items() if said[0] in named and pk not in kept]
+    return {"exclusions": tuple(new), "ended_exclusions": tuple(sorted(ended))}
+
+
 def _rearrangement(
     changes: Changes, there: set[Target], documents: Mapping[str, dict[str, Any]]
 ) -> grants.Rearrangement:
@@ -368,17 +410,26 @@ def _rearrangement(
     touched |= {name for name in after if before.get(name, grants.NONE) != after[name]}
     now = {target for target in there if target.policy in touched}
     then = (now - {*changes.unassigned}) | {*changes.assigned}
-    others = grants.grants_at(
-        {key(target) for target in now | then},
-        but=[ids[name] for name in touched & ids.keys()],
-    )
-    scopes = {scope: (stands, stands) for scope, stands in others.items()}
-    for target in now:
-        stands, later = scopes[key(target)]
-        scopes[key(target)] = (stands.and_also(before[target.policy]), later)
-    for target in then:
-        stands, later = scopes[key(target)]
-        scopes[key(target)] = (stands, later.and_also(after[target.policy]))
+
+    def policy_at(target: Target) -> grants.PolicyAt:
+        policy = ids.get(target.policy)
+        return grants.PolicyAt(str(policy or f"={target.policy}"), key(target))
+
+    policies = {
+        policy_at(target): (
+            before[target.policy] if target in now else grants.NONE,
+            after[target.policy] if target in then else grants.NONE,
+        )
+        for target in now | then
+    }
+    held = {row.pk: grants.left_out_by(row) for row in exclusions.in_force()}
+    now_out, ended = set(held.values()), set(changes.ended_exclusions)
+    then_out = {one for pk, one in held.items() if pk not in ended}
+    then_out |= {
+        grants.LeftOut(policy_at(new.assigned), key(Target("", new.listed.kind, new.target)))
+        for new in changes.exclusions
+    }
+    left_out = {one: (one in now_out, one in then_out) for one in now_out ^ then_out}
     moved: dict[str, tuple[str | None, str | None]] = {
         card: (group_key(group.name), None) for group in changes.groups for card in group.leaving
     }
@@ -387,7 +438,7 @@ def _rearrangement(
         for group in changes.groups
         for card, from_group in group.joining.items()
     }
-    return grants.Rearrangement(scopes, moved, changes.new_cards)
+    return grants.Rearrangement(policies, left_out, moved, changes.new_cards)
 
 
 def targets() -> Iterator[Target]:

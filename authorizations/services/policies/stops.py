@@ -75,7 +75,7 @@ def in_force() -> QuerySet[Instruction]:
 
 
 def holding() -> QuerySet[Instruction]:
-    """All instructions that hold now, own amounts and exceptions too, by the database's clock."""
+    """All instructions that hold now, of every kind, by the database's clock."""
     not_ended = Q(ends_at=None) | Q(ends_at__gt=Now())
     return Instruction.objects.filter(not_ended, starts_at__lte=Now(), open__isnull=False)
 

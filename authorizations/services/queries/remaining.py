@@ -33,8 +33,12 @@ from authorizations.rules.decision.windows import (
     limit_window,
     windows_at,
 )
-from authorizations.services.host.applied import PolicyInForce, applied_controls
-from authorizations.services.host.instructions import overrides_of, pots_of
+from authorizations.services.host.applied import (
+    PolicyInForce,
+    applied_controls,
+    without_left_out,
+)
+from authorizations.services.host.instructions import exclusions_of, overrides_of, pots_of
 from authorizations.services.purchases.linking import event_for
 from authorizations.services.store import limited_attempts, plans, statements, uncounted
 from authorizations.services.store.limited_attempts import LimitedAttempts, limit_name
@@ -149,18 +153,20 @@ def _remaining(
     versions = {policy_id: version_id for _, version_id, _, policy_id, _ in in_force}
     policy_ids = {version_id: policy_id for policy_id, version_id in versions.items()}
     instructions = [(row[0], row[2]) for row in found if row[2] is not None]
+    told = [row for _, row in instructions]
     assigned = [PolicyInForce(row[0], row[1], row[4]) for row in in_force]
-    overrides = overrides_of((told for _, told in instructions), versions)
+    applying, _ = without_left_out(assigned, exclusions_of(told, versions))
+    overrides = overrides_of(told, versions)
 
     def pots(measured: Scope) -> Mapping[int, Sequence[Pot]]:
         key = scope_key(measured)
-        return pots_of((told for scope, told in instructions if scope == key), versions)
+        return pots_of((row for scope, row in instructions if scope == key), versions)
 
     root = Scope(ScopeKind.CARD, root_id)
     applied = [
         policy
         for policy in applied_controls(
-            assigned, root, cardholder_id, overrides=overrides, pots=pots
+            applying, root, cardholder_id, overrides=overrides, pots=pots
         )
         if policy.measured.kind in of
     ]

@@ -31,6 +31,14 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
+def plain_context(context: Any) -> Any:
+    """The context of a decision as `plain` makes it, without what it has only in few rows."""
+    found = plain(context)
+    if isinstance(found, dict) and not found.get("exclusions"):
+        found.pop("exclusions", None)
+    return found
+
+
 def value(kind: type[T], data: Any) -> T:
     """The inverse of `plain`. Raises msgspec.ValidationError."""
     return msgspec.convert(data, kind)

@@ -144,6 +144,7 @@ def stand_in(
         hosts=settings.STAND_IN_HOSTS,
         began_at=began_at,
         stops=concerning(request, card.stops),
+        exclusions=card.exclusions,
     )
     windows = windows_needed(request, context, card.applied)
     if not windows:

@@ -125,7 +125,7 @@ def spool_record(
         answer=answer.decode(),
         decision=decision,
         policies=[rows.policy(policy) for policy in applied],
-        context=codec.plain(context),
+        context=codec.plain_context(context),
         usage=codec.plain(list((usage or {}).items())),
         problem=problem,
         timings=dict(delivery.stopwatch.marks),

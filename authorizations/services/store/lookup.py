@@ -5,7 +5,7 @@ was seen last, and confirmed by the rows once they are locked. Where they say ot
 transaction must not lock more, which would be out of order; another one begins with what they said.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ import msgspec
 from django.db import OperationalError
 
 from authorizations.models import Authorization
-from authorizations.rules.basics.controls import Override, Pot, Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Exclusion, Pot, Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.basics.stops import Stop
@@ -26,9 +26,11 @@ from authorizations.services.host.applied import (
     PolicyInForce,
     applied_controls,
     no_pots,
+    without_left_out,
 )
 from authorizations.services.host.instructions import (
     exceptions_of,
+    exclusions_of,
     overrides_of,
     pots_of,
     stops_of,
@@ -114,8 +116,8 @@ class Existing:
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
     to this authorization are booked under a different row. `stops` hold in the scopes that the card
     has now, which may be others than those of the purchase. `exceptions` are those of this card
-    that nothing has used. `in_force` has the version of each policy. `attempts` are those that
-    limits on attempts count, None if they are not read yet.
+    that nothing has used, `exclusions` left out policies. `in_force` has the version of each
+    policy. `attempts` are those that limits on attempts count, None if they are not read yet.
     """
 
     is_decided: bool
@@ -127,6 +129,7 @@ class Existing:
     exceptions: tuple[PurchaseException, ...] = ()
     in_force: Mapping[int, int] = field(default_factory=dict)
     attempts: tuple[LimitedAttempts, ...] | None = None
+    exclusions: tuple[Exclusion, ...] = ()
 
     @property
     def books(self) -> AuthorizationState:
@@ -412,6 +415,11 @@ class _LookedUp:
 
     def of(self, event: PurchaseEvent, locked: LockedScopes) -> Existing:
         keys = [_PROGRAM, *locked.scopes]
+        policies: Sequence[PolicyInForce] = [one for one in self.policies if one.scope in keys]
+        exclusions: tuple[Exclusion, ...] = ()
+        if self.instructions:
+            own = exclusions_of(self._instructions_at(keys), self.in_force)
+            policies, exclusions = without_left_out(policies, own, self._read)
         return Existing(
             is_decided=event.event_id in self.decided,
             purchase=self.purchases.get(event.authorization_id),
@@ -419,23 +427,28 @@ class _LookedUp:
                 row for key in locked.usage_scopes for row in self.usage.get(key, {}).values()
             ],
             applied=applied_controls(
-                [policy for policy in self.policies if policy.scope in keys],
+                policies,
                 Scope(ScopeKind.CARD, locked.root_id),
                 locked.cardholder_id,
-                read=lambda ids: [row for row in self.versions if row[0] in ids],
-                overrides=self._overrides_at(keys) if self.instructions else NO_OVERRIDES,
+                read=self._read,
+                overrides=overrides_of(self._instructions_at(keys), self.in_force)
+                if self.instructions
+                else NO_OVERRIDES,
                 pots=self._pots_of if self.instructions else no_pots,
             ),
             has_strays=event.authorization_id in self.with_strays,
             stops=self._stops_of(event, locked) if self.instructions else (),
             exceptions=self._exceptions_of(event) if self.instructions else (),
             in_force=self.in_force,
+            exclusions=exclusions,
         )
 
-    def _overrides_at(self, keys: Sequence[str]) -> Mapping[int, Sequence[Override]]:
-        return overrides_of(
-            (row for scope, row in self.instructions if scope in keys), self.in_force
-        )
+    def _read(self, ids: Iterable[int]) -> list[tuple[int, int, str]]:
+        wanted = set(ids)
+        return [row for row in self.versions if row[0] in wanted]
+
+    def _instructions_at(self, keys: Sequence[str]) -> list[str]:
+        return [row for scope, row in self.instructions if scope in keys]
 
     def _pots_of(self, measured: Scope) -> Mapping[int, Sequence[Pot]]:
         key = scope_key(measured)

@@ -160,10 +160,11 @@ def unread_columns(received_at: datetime) -> QuestionColumns:
 
 
 def context(found: PurchaseContext) -> dict[str, Any]:
-    """A context as its column has it: exceptions are written only where there are any."""
+    """A context as its column has it: exceptions and exclusions only where there are any."""
     fields = {name: getattr(found, name) for name in PurchaseContext.__slots__}
-    if not found.exceptions:
-        del fields["exceptions"]
+    for name in ("exceptions", "exclusions"):
+        if not fields[name]:
+            del fields[name]
     return fields
 
 

@@ -30,15 +30,18 @@ _WITHOUT_STOPS = {
 
 
 _OF_STOP: dict[str, Any] = {"merchant": None, "category": "", "country": ""}
-_OF_OVERRIDE: dict[str, Any] = {
-    **dict.fromkeys(("limit", "interval", "amount", "raise_by")),
-    "currency": "",
-}
 _OF_EXCEPTION: dict[str, Any] = {
     **dict.fromkeys(("up_to", "currency", "merchant")),
     "category": "",
 }
-_OF_KIND = {Instruction.Kind.OVERRIDE: _OF_OVERRIDE, Instruction.Kind.EXCEPTION: _OF_EXCEPTION}
+_OF_KIND: dict[Instruction.Kind, dict[str, Any]] = {
+    Instruction.Kind.OVERRIDE: {
+        **dict.fromkeys(("limit", "interval", "amount", "raise_by")),
+        "currency": "",
+    },
+    Instruction.Kind.EXCLUSION: {"assigned": None},
+    Instruction.Kind.EXCEPTION: _OF_EXCEPTION,
+}
 _WAIVER: dict[str, Any] = {"policy": "", "limit": "", "block": None}
 
 
@@ -99,12 +102,13 @@ class Stops:
     def differences(self, row: Decision) -> Iterator[Difference]:
         """What a decision of this desk keeps and was not in force, and the other way round.
 
-        A block is missed where it concerns the purchase. Own amounts and exceptions are not missed,
-        nor what holds for a group: which one a card was in then is not on record here.
+        A block is missed where it concerns the purchase. Own amounts, exclusions and exceptions are
+        not missed, nor what holds for a group: which one a card was in then is not on record here.
         """
         if row.stand_in or row.reason in _WITHOUT_STOPS or not isinstance(row.context, dict):
             return
         kept = {one["id"]: one for one in row.context.get("stops", [])}
+        kept |= {one["id"]: one for one in row.context.get("exclusions", [])}
         kept |= {one["id"]: one for policy in row.policies for one in policy.get("overrides", [])}
         exceptions = {one["id"]: one for one in row.context.get("exceptions", [])}
         yield from self._misuse(row, exceptions)

@@ -1,0 +1,125 @@
+"""Leaves cards, cardholders and groups out of an assignment of a policy.
+
+The policy does not apply to them then. What they spend still counts in a budget that they are left
+out of, as it is the budget of a scope that they are in.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+
+from authorizations.models import Card, CardGroup, Instruction, Lifting, Policy
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.services.cards import grants
+from authorizations.services.cards.grants import GrantDifference
+from authorizations.services.policies import stops
+from authorizations.services.policies.changes import ExclusionChange
+from authorizations.services.policies.stops import StopError
+from authorizations.services.runtime.actor import acting
+
+
+def in_force() -> QuerySet[Instruction]:
+    """The exclusions that hold now, by this server's clock."""
+    return stops.holding().filter(kind=Instruction.Kind.EXCLUSION)
+
+
+@transaction.atomic
+def leave_out(
+    policy: Policy,
+    assigned: Scope,
+    scope: Scope,
+    *,
+    by: User | None,
+    reason: str,
+    until: datetime | None = None,
+) -> GrantDifference:
+    """Leave a card, cardholder or group out of the assignment of a policy to `assigned`.
+
+    A card stands for the root of its chain. Returns the cards that gain or lose a grant. Raises
+    StopError if the policy is not assigned there, or to this very kind of scope.
+    """
+    if not policy.assignments.filter(scope=scope_key(assigned)).exists():
+        raise StopError("The policy is not assigned there any more: nobody has to be left out.")
+    if scope.kind is ScopeKind.PROGRAM:
+        raise StopError("For every card, remove the assignment instead.")
+    if assigned.kind in (scope.kind, ScopeKind.CARD):
+        raise StopError(f"Remove the assignment instead: it is to one {assigned.kind} alone.")
+    if scope.kind is ScopeKind.CARD:
+        scope = Scope(scope.kind, Card.objects.get(pk=scope.id).root_id)
+    key = scope_key(assigned)
+    difference = grants.exclusions_changed(policy, key, come=[scope_key(scope)])
+    stops.write(
+        Instruction.Kind.EXCLUSION,
+        scope,
+        {"assigned": key},
+        policy=policy,
+        by=by,
+        reason=reason,
+        until=until,
+    )
+    return difference
+
+
+def lifted(row: Instruction) -> GrantDifference:
+    """The cards that gain or lose a grant once this exclusion is lifted."""
+    others = in_force().filter(policy=row.policy_id, scope=row.scope).exclude(pk=row.pk)
+    is_held = any(other.terms == row.terms for other in others)
+    if row.policy is None or is_held:
+        return grants.NO_DIFFERENCE
+    return grants.exclusions_changed(row.policy, row.terms["assigned"], gone=[row.scope])
+
+
+def end_at(policy: Policy, assigned: Iterable[str], *, by: User | None) -> None:
+    """Lift the exclusions from a policy's assignments to the scopes with these keys.
+
+    Runs within a transaction, when these are removed: assigned again they would hold again.
+    """
+    rows = in_force().filter(policy=policy, terms__assigned__in=list(assigned))
+    at = stops.now()
+    Lifting.objects.bulk_create(
+        (Lifting(instruction=row, lifted_at=at, author=by, reason=_UNASSIGNED) for row in rows),
+        ignore_conflicts=True,
+    )
+
+
+_UNASSIGNED = "No longer assigned"
+
+
+def follow(new: Sequence[ExclusionChange], ended: Sequence[int], *, by: User | None) -> None:
+    """Make these exclusions and lift those with these keys, all at once."""
+    if not new and not ended:
+        return
+    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    policies = dict(Policy.objects.values_list("name", "pk"))
+
+    def key(kind: ScopeKind, target: str) -> str:
+        return scope_key(Scope(kind, groups[target] if kind is ScopeKind.GROUP else target))
+
+    with transaction.atomic(), acting(user=by):
+        now = stops.now()
+        Instruction.objects.bulk_create(
+            Instruction(
+                kind=Instruction.Kind.EXCLUSION,
+                scope=key(change.listed.kind, change.target),
+                policy_id=policies[change.assigned.policy],
+                terms={"assigned": key(change.assigned.kind, change.assigned.target)},
+                starts_at=now,
+                ends_at=datetime.fromtimestamp(change.listed.until, UTC)
+                if change.listed.until
+                else None,
+                author=by,
+                author_name=by.get_username() if by else "",
+                reason=change.listed.reason,
+            )
+            for change in new
+        )
+        Lifting.objects.bulk_create(
+            (
+                Lifting(instruction_id=pk, lifted_at=now, author=by, reason="Not in the file")
+                for pk in ended
+            ),
+            ignore_conflicts=True,
+        )
