@@ -16,7 +16,16 @@ from authorizations.admin.cards.pages import NeverDeleted
 from authorizations.admin.lists.record_admin import ReadOnly
 from authorizations.admin.policies.defaults import ProgramDefaultsAdmin
 from authorizations.admin.policies.pages import PolicyAdmin
-from authorizations.models import Authorization, Card, Decision, Dispute, Finding, Policy
+from authorizations.admin.shared.links import leaving_out_url
+from authorizations.models import (
+    Assignment,
+    Authorization,
+    Card,
+    Decision,
+    Dispute,
+    Finding,
+    Policy,
+)
 from authorizations.services.policies import own_amounts
 
 Act = Callable[[Page], object]
@@ -70,8 +79,9 @@ def _is_a_page(model_admin: object, name: str) -> bool:
         return False
     if isinstance(model_admin, ProgramDefaultsAdmin) and name.endswith(("_add", "_delete")):
         return False
-    needs_more = ("_export", "_again", "_own", "_allow", "_card_assign", "_cancel")
-    return bool(name) and not name.endswith(needs_more)
+    needs_more = ["_export", "_again", "_own", "_allow", "_card_assign", "_cancel"]
+    needs_more += ["_exclude", "_each"]
+    return bool(name) and not name.endswith(tuple(needs_more))
 
 
 def _values(pattern: URLPattern, row: Model | None) -> dict[str, Any] | None:
@@ -142,8 +152,22 @@ def _own_amounts(policy: Policy) -> Iterator[Shown]:
     if used := Decision.objects.filter(exception__isnull=False).last():
         yield Shown("decision_by_exception", _change(used), "operator")
         yield Shown("card_allowed_once", _change(Card.objects.get(pk=used.card_id)), "operator")
+    yield from _whose_limits()
     assign = reverse("admin:authorizations_policy_card_assign")
     yield Shown("policy_assign_card", f"{assign}?card={card.pk}", "operator")
+
+
+def _whose_limits() -> Iterator[Shown]:
+    """The pages of an assignment to every card or a group."""
+    for name, row in (
+        ("program", Assignment.objects.filter(program=True).first()),
+        ("group", Assignment.objects.exclude(group=None).first()),
+    ):
+        if row:
+            each = reverse("admin:authorizations_policy_each", args=[row.policy_id, row.pk])
+            yield Shown(f"policy_each_{name}", each, "operator")
+            out = leaving_out_url(row.policy_id, row.scope)
+            yield Shown(f"instruction_exclude_{name}", out, "operator")
 
 
 def _lives() -> Iterator[Shown]:
