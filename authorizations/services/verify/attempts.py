@@ -12,8 +12,9 @@ from authorizations.rules.basics.controls import scope_of
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.attempts import Attempt, attempt_of, has_room, measured, reached
 from authorizations.rules.decision.controls import AppliedControls
-from authorizations.rules.decision.values import Verdict
+from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.entries import WITHOUT_BOOKS
 from authorizations.services.runtime import codec
 from authorizations.services.runtime.codec import DAMAGED
@@ -73,15 +74,17 @@ class Attempts:
         if row.request is None or row.reason in WITHOUT_BOOKS or purchase is None:
             return
         try:
+            trace = codec.trace([it for it in row.trace if it["rule"] == DeclineReason.CARD_FROZEN])
+            attempt = attempt_of(Verdict(row.approved, row.approved_amount, trace=trace))
+            versions = controls_of(policy["version"] for policy in row.policies)
+            is_limited = any(controls.attempt_limits for _, controls in versions.values())
+            if purchase.attempt == attempt and not purchase.refused_by and not is_limited:
+                return
             request = value_of(AuthorizationRequest, row.request, "request")
             applied = applied_of(row.policies)
-            trace = codec.trace(row.trace)
         except (*DAMAGED, UnreadableRowError):
             return  # others say so
-        attempt = attempt_of(Verdict(row.approved, row.approved_amount, trace=trace))
-        is_limited = any(policy.controls.attempt_limits for policy in applied)
-        is_alike = purchase.attempt == attempt and not purchase.refused_by
-        if request.request_index or (is_alike and not is_limited):
+        if request.request_index:
             return
         policies = {policy.version_id: self._policy_of[policy.version_id] for policy in applied}
         made = self._made(purchase.root_id)
