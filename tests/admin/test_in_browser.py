@@ -56,6 +56,23 @@ def test_a_wrong_amount_is_refused_with_a_sentence_beside_what_was_typed(
     expect(page.locator(f"[name={FIRST_LIMIT}-amount]")).to_have_value("12.345")
 
 
+def test_a_limit_on_attempts_is_added_and_asks_what_follows(visit: Visit, policy: Policy) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.get_by_text("Add another limit").click()
+    freezes = page.locator("[name=spending_limits-1-then_freeze]")
+    minutes = page.locator("[name=spending_limits-1-then_freeze_minutes]")
+    expect(minutes).to_be_hidden()
+    page.fill("[name=spending_limits-1-attempts]", "5")
+    expect(minutes).to_be_visible()
+    freezes.check()
+    minutes.fill("1440")
+    page.select_option("[name=spending_limits-1-interval]", "daily")
+    save(page)
+    expect(page.get_by_text("5 attempts a day, then frozen for 24 hours").first).to_be_visible()
+    limit = says(policy)["spending_limits"][1]
+    assert (limit["attempts"], limit["then_freeze_minutes"]) == (5, 1_440)
+
+
 def test_a_limit_is_added_with_categories_by_name_and_by_range(
     visit: Visit, policy: Policy
 ) -> None:

@@ -33,6 +33,16 @@
     }
   };
 
+  // What follows when a number of attempts is reached: shown where there is one, or it is set.
+  const showFreezeOf = (attempts) => {
+    const fieldset = attempts.closest("fieldset");
+    const field = (name) => fieldset.querySelector(`[name$='-${name}']`);
+    const isSet = field("then_freeze").checked || field("then_freeze_minutes").value;
+    fieldset.querySelector(".field-then_freeze").closest(".form-row").hidden = !attempts.value && !isSet;
+  };
+
+  const attemptsIn = (root) => root.querySelectorAll("input[name$='-attempts']");
+
   const fold = (limit, open) => {
     limit.querySelector(".desk-fold").setAttribute("aria-expanded", open);
     for (const part of limit.querySelectorAll("fieldset")) part.hidden = !open;
@@ -62,6 +72,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     intervals(document).forEach(showFieldsOf);
+    attemptsIn(document).forEach(showFreezeOf);
     foldLimits();
   });
 
@@ -69,9 +80,14 @@
     if (event.target.matches("select[name$='-interval']")) showFieldsOf(event.target);
   });
 
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("input[name$='-attempts']")) showFreezeOf(event.target);
+  });
+
   document.addEventListener("formset:added", (event) => {
     $(event.target).find(".unfold-admin-autocomplete").djangoCustomSelect2();
     intervals(event.target).forEach(showFieldsOf);
+    attemptsIn(event.target).forEach(showFreezeOf);
     if (event.target.closest("#spending_limits-data")) makeFoldable(event.target, true);
   });
 })();
