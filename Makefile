@@ -9,7 +9,7 @@
 # make shape counts what makes the code hard to read, to be compared with another commit
 # make bench-strangers measures purchases while strangers knock with false signatures
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
-# make prove plays all long trials: faults, load, strangers and what else must hold; TRIALS= some of them
+# make prove plays all long trials: faults, load, programs and what else must hold; TRIALS= some of them
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
 # make schema writes docs/policy.schema.json, by which editors complete policy files
 # make drawing draws the pictures of docs/architecture.md from the code

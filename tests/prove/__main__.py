@@ -40,6 +40,7 @@ TRIALS = (
     Trial("strangers", "purchases beside a flood of false signatures", "benchmarks.strangers"),
     Trial("benchmarks", "each benchmark ends with its table", "tests.prove.benchmarks"),
     Trial("hostile", "each hostile request to a desk without its database", "tests.prove.hostile"),
+    Trial("programs", "three open programs, and their policy files here", "tests.programs"),
     Trial("cli", "events forwarded by the real Stripe CLI, old and new", "tests.prove.cli"),
 )
 
