@@ -587,7 +587,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Pot",
+            name="PotSum",
             fields=[
                 (
                     "id",
@@ -614,10 +614,10 @@ class Migration(migrations.Migration):
                 "default_permissions": (),
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("scope", "policy", "limit_key", "currency"), name="pot_once"
+                        fields=("scope", "policy", "limit_key", "currency"), name="pot_sum_once"
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("amount__gte", 0)), name="pot_not_below_zero"
+                        condition=models.Q(("amount__gte", 0)), name="pot_sum_not_below_zero"
                     ),
                 ],
             },

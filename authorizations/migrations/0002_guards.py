@@ -174,12 +174,12 @@ ADD_TO_POT = """
 CREATE FUNCTION authorizations_add_to_pot() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE authorizations_pot
+    UPDATE authorizations_potsum
     SET amount = amount + NEW.amount, since = least(since, NEW.counts_from)
     WHERE (scope, policy_id, limit_key, currency)
         = (NEW.scope, NEW.policy_id, NEW.limit_key, NEW.currency);
     IF NOT FOUND THEN
-        INSERT INTO authorizations_pot (scope, policy_id, limit_key, currency, amount, since)
+        INSERT INTO authorizations_potsum (scope, policy_id, limit_key, currency, amount, since)
         VALUES (
             NEW.scope, NEW.policy_id, NEW.limit_key, NEW.currency, NEW.amount, NEW.counts_from
         );
@@ -246,7 +246,7 @@ BEGIN
     SELECT
         policy_id, limit_key, 'card:' || new_root, currency, amount, since, clock_timestamp(),
         'from ' || old_root, 'Of a card that turned out to replace this one'
-    FROM authorizations_pot WHERE scope = 'card:' || old_root AND amount > 0
+    FROM authorizations_potsum WHERE scope = 'card:' || old_root AND amount > 0
     ORDER BY id;
 END
 $$

@@ -26,7 +26,7 @@ from authorizations.models.findings import (
     Reconciliation,
     UnappliedEvent,
 )
-from authorizations.models.funds import FundEntry, Pot
+from authorizations.models.funds import FundEntry, PotSum
 from authorizations.models.history import HistoryEntry
 from authorizations.models.instructions import (
     ExceptionUse,
@@ -85,7 +85,7 @@ __all__ = [
     "PlannedVersion",
     "Policy",
     "PolicyVersion",
-    "Pot",
+    "PotSum",
     "ProgramDefaults",
     "ProofRun",
     "Reconciliation",

@@ -47,7 +47,7 @@ class FundEntry(models.Model):
         return f"{self.reference}: {self.amount} {self.currency}"
 
 
-class Pot(models.Model):
+class PotSum(models.Model):
     """The sum of a pot's entries, which a trigger adds up; purchases count from `since` on."""
 
     scope = models.TextField()
@@ -61,11 +61,11 @@ class Pot(models.Model):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=("scope", "policy", "limit_key", "currency"), name="pot_once"
+                fields=("scope", "policy", "limit_key", "currency"), name="pot_sum_once"
             ),
             models.CheckConstraint(
                 condition=models.Q(amount__gte=0),
-                name="pot_not_below_zero",
+                name="pot_sum_not_below_zero",
             ),
         ]
 

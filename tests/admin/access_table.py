@@ -131,6 +131,7 @@ TABLE: dict[str, Access] = {
     "admin:authorizations_policy_assignments": Access(SEEN, NOT_SENT_BY_STAFF),
     "admin:authorizations_policy_assign": Access(EDITED, EDITED),
     "admin:authorizations_policy_duplicate": Access(EDITED, EDITED),
+    "admin:authorizations_policy_each": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_policy_cancel": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_policy_card_assign": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_policy_unassign": Access(SAVED, SAVED),  # nothing chosen: led back
@@ -154,6 +155,7 @@ TABLE: dict[str, Access] = {
     "admin:authorizations_instruction_block": Access(EDITED, EDITED),
     "admin:authorizations_instruction_own": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_instruction_allow": Access(NO_CARD_NAMED, NO_CARD_NAMED),
+    "admin:authorizations_instruction_exclude": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_instruction_lift": Access(EDITED, EDITED),
     **_pages("authorizations_fundentry", _RECORD),
     "admin:authorizations_fundentry_enter": Access(NO_CARD_NAMED, NO_CARD_NAMED),

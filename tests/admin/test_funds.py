@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils.http import urlencode
 
-from authorizations.models import Card, CardGroup, FundEntry, Policy, Pot
+from authorizations.models import Card, CardGroup, FundEntry, Policy, PotSum
 from tests.admin import pages
 from tests.support.desk import Shopper, in_force, says
 
@@ -79,7 +79,7 @@ def test_what_is_typed_wrong_says_so_and_enters_nothing(operator: Client, policy
     operator.post(enter_url(policy), typed("5"))
     twice = operator.post(enter_url(policy), typed("5"))
     assert "These funds have an entry 'PO-17' already" in unescape(twice.content.decode())
-    assert Pot.objects.get().amount == 500
+    assert PotSum.objects.get().amount == 500
 
 
 def test_the_pot_of_a_group_or_of_its_member_is_filled_from_the_page_of_a_card(
@@ -97,7 +97,7 @@ def test_the_pot_of_a_group_or_of_its_member_is_filled_from_the_page_of_a_card(
     asked = unescape(operator.get(enter_url(own, member)).content.decode())
     assert "For Ada Lovelace in Drivers, by policy Own" in asked
     operator.post(enter_url(own, member), typed("5"))
-    assert Pot.objects.get().scope == member
+    assert PotSum.objects.get().scope == member
     listed = unescape(operator.get(LIST).content.decode())
     assert "Ada Lovelace</a> in <a" in listed
     query = enter_url(own, member).partition("?")[2]

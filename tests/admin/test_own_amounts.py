@@ -55,6 +55,21 @@ def test_an_operator_gives_a_card_its_own_amount_beside_its_bar(
     assert ADA.reason(1) == "amount_limit_exceeded"
 
 
+def test_one_for_later_is_listed_and_holds_when_it_begins(operator: Client, policy: Policy) -> None:
+    sent = {"how": "set", "amount": "800", "reason": "Trip", "begins": "2040-05-01T08:00"}
+    answer = operator.post(own_url(policy), sent | {"until": "2040-04-01T08:00"})
+    assert "The end is not later than the beginning" in unescape(answer.content.decode())
+    answer = operator.post(own_url(policy), sent, follow=True)
+    assert "In force from as said." not in answer.content.decode()
+    assert "It begins on 1 May 2040" in unescape(answer.content.decode())
+    assert ADA.reason(79_900) == "amount_limit_exceeded"
+    listed = unescape(operator.get(LIST).content.decode())
+    assert "Later" in listed
+    [row] = Instruction.objects.all()
+    operator.post(f"{LIST}{row.pk}/lift/", {"reason": "Back"})
+    assert row.pk in Instruction.objects.filter(lifting__isnull=False).values_list("pk", flat=True)
+
+
 def test_what_is_raised_comes_on_top(operator: Client, policy: Policy) -> None:
     operator.post(own_url(policy), {"how": "raise", "amount": "300", "reason": "Trip"})
     assert "Monthly limit of €800.00" in card_page(operator)

@@ -13,7 +13,9 @@ from authorizations.models import (
     CardGroup,
     Export,
     ExportEnd,
+    FundEntry,
     Instruction,
+    Policy,
     ProgramDefaults,
     ProofRun,
     StandInSwitch,
@@ -48,6 +50,19 @@ def make_rows() -> None:
         author=author,
         author_name=author.username,
         reason="Lost",
+    )
+    policy, _ = Policy.objects.get_or_create(name="Pots")
+    FundEntry.objects.create(
+        policy=policy,
+        limit_key="pot",
+        scope="cardholder:ich_nobody",
+        currency="eur",
+        amount=5,
+        counts_from=CREATED,
+        entered_at=now,
+        author=author,
+        reference="PO-17",
+        reason="Budget",
     )
 
 

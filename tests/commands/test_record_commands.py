@@ -59,8 +59,8 @@ def test_redecide_wants_to_know_which_decisions() -> None:
 def test_books_that_are_right_are_told_with_what_was_checked() -> None:
     printed, error = run("verify_books")
     assert printed == (
-        "Checked 1 cards, 3 authorizations, 0 transactions, 1 remembered sums, 3 decisions and 3 "
-        "ledger entries.\nNo differences found.\n"
+        "Checked 1 cards, 3 authorizations, 0 transactions, 1 remembered sums, 0 pots, 3 decisions "
+        "and 3 ledger entries.\nNo differences found.\n"
     )
     assert not error
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.policies.fields import FIELDS
+from authorizations.admin.shared.moments import moment_field
 from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.shared.types import ModelForm
 from authorizations.models import Policy
@@ -27,25 +28,13 @@ _SHOWN_AT = {**dict.fromkeys(UNITS, "rolling_length"), "year_starts": "year_star
 _EDITED = "edited"
 
 
-def _time(**options: Any) -> forms.DateTimeField:
-    return forms.DateTimeField(
-        required=False,
-        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
-        error_messages={"invalid": "Choose a day and a time, such as 2026-11-30 18:00."},
-        **options,
-    )
-
-
 class _PolicyForm(ModelForm[Policy]):
     """The policy's document without the lists of ROWS; the fields are FIELDS."""
 
-    published_from = _time(
-        label="In force from",
-        help_text="Empty: from the next purchase on.",
-    )
-    published_until = _time(
-        label="In force until",
-        help_text="Empty: for good. Afterwards what is in force without it decides again.",
+    published_from = moment_field("In force from", "Empty: from the next purchase on.")
+    published_until = moment_field(
+        "In force until",
+        "Empty: for good. Afterwards what is in force without it decides again.",
     )
     reason = forms.CharField(
         required=False,

@@ -10,7 +10,9 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from authorizations.admin.shared.limits import limit_in
 from authorizations.admin.shared.links import page_of, staff
+from authorizations.admin.shared.moments import moment_field
 from authorizations.admin.shared.money import MoneyField, read_money
+from authorizations.admin.shared.times import exact_time
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Instruction
 from authorizations.rules.basics.controls import LimitControl, ScopeKind
@@ -31,7 +33,8 @@ class OwnAmountForm(EndAndReason):
         widget=UnfoldAdminRadioSelectWidget,
     )
     amount = MoneyField(label="Amount")
-    field_order = ("how", "amount", "until", "reason")
+    begins = moment_field("From", "Begins by itself at this time. Leave it empty for now.")
+    field_order = ("how", "amount", "begins", "until", "reason")
 
     def __init__(self, *args: Any, limit: LimitControl, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -70,13 +73,16 @@ def own_amount_page(request: HttpRequest) -> HttpResponse:
                 limit.key,
                 by=staff(request),
                 reason=found["reason"],
+                begins=found["begins"],
                 until=found["until"],
                 **{how: found["amount"]},
             )
         except StopError as wrong:
             form.add_error(None, str(wrong))
         else:
-            messages.success(request, "In force from the next purchase on.")
+            begins = found["begins"]
+            later = f"It begins on {exact_time(begins)}." if begins else ""
+            messages.success(request, later or "In force from the next purchase on.")
             return HttpResponseRedirect(back)
     context = {
         **admin.site.each_context(request),

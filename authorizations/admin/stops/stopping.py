@@ -21,6 +21,7 @@ from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import UnconfirmedError
 from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
 from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.moments import moment_field
 from authorizations.admin.stops.words import what_words, where_links
 from authorizations.models import Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
@@ -36,13 +37,7 @@ _WHY = "Give a reason: others will ask why."
 class EndAndReason(forms.Form):
     """What all instructions have: a reason, and an end if wanted."""
 
-    until = forms.DateTimeField(
-        required=False,
-        label="Until",
-        help_text="Ends by itself at this time. Leave it empty for good.",
-        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
-        error_messages={"invalid": "Choose a day and a time, such as 2026-11-30 18:00."},
-    )
+    until = moment_field("Until", "Ends by itself at this time. Leave it empty for good.")
     reason = forms.CharField(
         max_length=500,
         widget=UnfoldAdminTextInputWidget(),

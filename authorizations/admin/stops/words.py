@@ -106,6 +106,8 @@ def state_badge(row: Instruction, now: datetime) -> SafeString:
         return badge("Withdrawn" if is_exception else "Lifted", "info")
     if row.ends_at and row.ends_at <= now:
         return badge("Ran out unused" if is_exception else "Ended", "info")
+    if row.starts_at > now:
+        return badge("Later", "info")
     return badge("In force", "warning" if is_exception else "danger")
 
 

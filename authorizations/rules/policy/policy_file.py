@@ -132,7 +132,8 @@ class ListedException(ListedStop):
 class ListedOverride:
     """A scope's own figure for a limit: `how` is amount, count, attempts or raise_by.
 
-    `target` is an id or a group's name; `until` in Unix seconds, None for good.
+    `target` is an id or a group's name; `begins` and `until` in Unix seconds, None for at once and
+    for good.
     """
 
     path: Path
@@ -144,6 +145,7 @@ class ListedOverride:
     figure: int
     reason: str
     until: int | None = None
+    begins: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,14 +507,15 @@ def _overrides(fields: Fields) -> Iterator[ListedOverride]:
         given = [how for how in _FIGURES if entry.has(how)]
         which = 'one of "amount", "count", "attempts" and "raise_by"'
         how = _only(entry, given, "Give the figure", which)
-        if entry.has("from"):
-            entry.problem("from", "It holds from its import on: leave this out.")
+        begins = entry.value("from", instant, None)
         reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
         until = entry.value("until", instant, None)
+        if begins is not None and until is not None and until <= begins:
+            entry.problem("until", "The end is not later than the beginning: choose a later one.")
         figure = entry.value(how, _FIGURES[how], 0) if how else 0
         if len(fields.problems) > before or how is None:
             continue
-        own = (policy, limit, kind, target, how, figure, reason, until)
+        own = (policy, limit, kind, target, how, figure, reason, until, begins)
         if not _is_again(entry, own, places):
             yield ListedOverride(entry.path, *own)
 

@@ -368,7 +368,7 @@ def _override() -> Schema:
                 _whole_number(0, MAX_ATTEMPTS), "In place of the policy's number of attempts."
             ),
             "raise_by": _optional(_whole_number(1, MAX_AMOUNT), "What comes on top."),
-            "from": _NOT_GIVEN | {"description": "It holds from its import on."},
+            "from": _optional(_ref("moment"), "When it begins; with its import if missing."),
             **_end_and_reason(),
         },
         required=["policy", "limit", "reason"],

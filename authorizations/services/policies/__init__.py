@@ -8,7 +8,6 @@ __all__ = [
     "assignments",
     "changes",
     "counting_ahead",
-    "exception_limits",
     "exclusions",
     "files",
     "freeze",

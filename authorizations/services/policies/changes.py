@@ -203,9 +203,10 @@ class OverrideChange:
         listed = self.listed
         figure = figure_words(listed.figure, self.limit.currency, limit_noun(self.limit))
         what = f"{'raised by' if listed.how == 'raise_by' else 'set to'} {figure}"
+        begins = f", from {instant_words(listed.begins, 'UTC')}" if listed.begins else ""
         until = f", until {instant_words(listed.until, 'UTC')}" if listed.until else ""
-        where = f"{listed.kind} {listed.target}"
-        yield f'  + "{listed.policy}", {listed.limit}, {what} for {where}{until}: {listed.reason}'
+        where = f"{listed.kind} {listed.target}{begins}{until}"
+        yield f'  + "{listed.policy}", {listed.limit}, {what} for {where}: {listed.reason}'
 
 
 @dataclass(frozen=True, slots=True)

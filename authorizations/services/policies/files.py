@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 
 from authorizations.models import (
     Assignment,
@@ -91,8 +92,8 @@ def _exported_policy(policy: Policy) -> dict[str, Any]:
         found = {"name": policy.name} if plans else policy.document
     listed = [
         {
-            "from": _until(plan.begins_at),
-            "until": _until(plan.ends_at) if plan.ends_at else None,
+            "from": _instant(plan.begins_at),
+            "until": _instant(plan.ends_at) if plan.ends_at else None,
             **{key: value for key, value in plan.version.document.items() if key != "name"},
         }
         for plan in plans
@@ -116,7 +117,7 @@ def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
         if kind == Instruction.Kind.FREEZE or scope.kind is not ScopeKind.PROGRAM:
             found[scope.kind.value] = target
         if row.ends_at:
-            found["until"] = _until(row.ends_at)
+            found["until"] = _instant(row.ends_at)
         if row.reference:
             found["reference"] = row.reference
         found["reason"] = row.reason
@@ -161,13 +162,13 @@ def _exported_exceptions() -> Iterator[dict[str, Any]]:
         found["waives"] = [one["reason"] if len(one) == 1 else one for one in waives]
         found = {"card": scope_of(row.scope).id, **found}
         if row.ends_at:
-            found["until"] = _until(row.ends_at)
+            found["until"] = _instant(row.ends_at)
         if row.reference:
             found["reference"] = row.reference
         yield found | {"reason": row.reason}
 
 
-def _until(end: datetime) -> str:
+def _instant(end: datetime) -> str:
     """To the second, as files have it."""
     return end.astimezone(UTC).replace(microsecond=0).isoformat()
 
@@ -190,7 +191,7 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
         for version in planned.versions_to_come(policy)
         for limit in controls(version.document).limits
     }
-    for row in own_amounts.in_force().select_related("policy").order_by("pk"):
+    for row in own_amounts.given().select_related("policy").order_by("pk"):
         scope, terms = scope_of(row.scope), row.terms
         target = names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
         about = (row.policy_id, terms["limit"], terms["interval"], terms.get("currency", ""))
@@ -202,8 +203,10 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
             found["raise_by"] = row.terms["raise_by"]
         else:
             found[limits[about]] = row.terms["amount"]
+        if row.starts_at > timezone.now():
+            found["from"] = _instant(row.starts_at)
         if row.ends_at:
-            found["until"] = _until(row.ends_at)
+            found["until"] = _instant(row.ends_at)
         yield found | {"reason": row.reason}
 
 
@@ -222,7 +225,7 @@ def _exported_exclusions() -> dict[Target, list[dict[str, Any]]]:
             continue  # a group that is gone, and what held for it with it
         entry: dict[str, Any] = {scope.kind.value: who}
         if row.ends_at:
-            entry["until"] = _until(row.ends_at)
+            entry["until"] = _instant(row.ends_at)
         entries = found.setdefault(Target(row.policy.name, assigned.kind, at), [])
         if (entry := entry | {"reason": row.reason}) not in entries:
             entries.append(entry)

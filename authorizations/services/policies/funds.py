@@ -8,7 +8,7 @@ from time import time
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from authorizations.models import FundEntry, Policy, Pot
+from authorizations.models import FundEntry, Policy, PotSum
 from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import (
     Interval,
@@ -103,8 +103,8 @@ def left(policy: Policy, limit: LimitControl, scope: Scope) -> int:
     return _left(_pot(policy, limit, scope), limit, restores=restores)
 
 
-def _pot(policy: Policy, limit: LimitControl, scope: Scope) -> Pot | None:
-    of_policy = Pot.objects.filter(policy=policy, limit_key=limit.key, currency=limit.currency)
+def _pot(policy: Policy, limit: LimitControl, scope: Scope) -> PotSum | None:
+    of_policy = PotSum.objects.filter(policy=policy, limit_key=limit.key, currency=limit.currency)
     return of_policy.filter(scope=scope_key(scope)).first()
 
 
@@ -138,7 +138,7 @@ def _controls(policy: Policy) -> SpendingControls | None:
     return controls_of([version])[version][1] if version else None
 
 
-def _left(pot: Pot | None, limit: LimitControl, *, restores: bool) -> int:
+def _left(pot: PotSum | None, limit: LimitControl, *, restores: bool) -> int:
     """What purchases have left of a pot. Raises StopError while they are being counted."""
     if pot is None:
         return 0

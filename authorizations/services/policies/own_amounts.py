@@ -4,7 +4,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
+from time import time
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -24,6 +25,7 @@ from authorizations.rules.basics.controls import (
 )
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document import controls
+from authorizations.rules.policy.policy_file import ListedOverride
 from authorizations.services.policies import exception_limits, stops
 from authorizations.services.policies.changes import NONE_ASLEEP, Asleep, OverrideChange
 from authorizations.services.policies.stops import StopError
@@ -39,20 +41,39 @@ _BATCH = 1_000  # rows of a statement
 _MAX_NAMED = 3  # in a sentence
 
 
-Said: TypeAlias = tuple[str, str, str, int | None, str]
-"""All that a policy file says of an own amount, by which it is known."""
+class Said(NamedTuple):
+    """All that a policy file says of an own amount, by which it is known.
 
+    `scope` is a key, `terms` are the row's as text; `begins` is None once it has begun.
+    """
 
-def said(policy: str, scope: str, terms: object, until: int | None, reason: str) -> Said:
-    """What a file says: the policy's name, the scope's key, the row's terms, its end and reason."""
-    return policy, scope, json.dumps(terms, sort_keys=True), until, reason
+    policy: str
+    scope: str
+    terms: str
+    begins: int | None
+    until: int | None
+    reason: str
 
 
 def said_of(change: OverrideChange) -> Said:
     """What a file says of an own amount, whose scope has a key by now."""
     listed = change.listed
     scope = scope_key(Scope(listed.kind, change.target))
-    return said(listed.policy, scope, change.terms, listed.until, listed.reason)
+    return _said(listed, scope, change.terms)
+
+
+def _said(listed: ListedOverride, scope: str, terms: dict[str, Any]) -> Said:
+    times = (later(listed.begins), listed.until)
+    return Said(listed.policy, scope, _text(terms), *times, listed.reason)
+
+
+def _text(terms: dict[str, Any]) -> str:
+    return json.dumps(terms, sort_keys=True)
+
+
+def later(begins: int | None) -> int | None:
+    """When something begins, in Unix seconds; None if it has begun."""
+    return begins if begins is not None and begins > time() else None
 
 
 def said_by(rows: QuerySet[Instruction]) -> dict[Said, list[int]]:
@@ -61,16 +82,17 @@ def said_by(rows: QuerySet[Instruction]) -> dict[Said, list[int]]:
     Several say the same where cards turned out to be of one chain.
     """
     found: dict[Said, list[int]] = defaultdict(list)
-    columns = ("policy__name", "scope", "terms", "ends_at", "reason", "pk")
-    for policy, scope, terms, ends_at, reason, key in rows.values_list(*columns):
+    columns = ("policy__name", "scope", "terms", "starts_at", "ends_at", "reason", "pk")
+    for policy, scope, terms, starts_at, ends_at, reason, key in rows.values_list(*columns):
+        begins = later(int(starts_at.timestamp()))
         until = int(ends_at.timestamp()) if ends_at else None
-        found[said(policy, scope, terms, until, reason)].append(key)
+        found[Said(policy, scope, _text(terms), begins, until, reason)].append(key)
     return found
 
 
-def in_force() -> QuerySet[Instruction]:
-    """The own amounts that hold now, by the database's clock."""
-    return stops.holding().filter(kind=Instruction.Kind.OVERRIDE)
+def given() -> QuerySet[Instruction]:
+    """The own amounts that hold now or will, by the database's clock."""
+    return stops.open_ones().filter(kind=Instruction.Kind.OVERRIDE)
 
 
 def limits_of(policy: Policy) -> tuple[LimitControl, ...]:
@@ -89,9 +111,10 @@ def give(
     reason: str,
     amount: int | None = None,
     raise_by: int | None = None,
+    begins: datetime | None = None,
     until: datetime | None = None,
 ) -> Instruction:
-    """Let a scope have `amount` in place of the limit's, or `raise_by` more.
+    """Let a scope have `amount` in place of the limit's, or `raise_by` more, from now or later on.
 
     Figures are in the limit's unit: the smallest of its currency, purchases or attempts. Raises
     StopError if the policy has no such limit, or nowhere measures this scope or one of its cards;
@@ -123,9 +146,9 @@ def give(
     }
     kept = {name: value for name, value in terms.items() if value not in (None, "")}
     stops.one_at_a_time(_GIVING)
-    seconds = int(until.timestamp()) if until else None
-    own = said(policy.name, scope_key(scope), kept, seconds, mask_text(reason.strip()))
-    if own in said_by(in_force().filter(policy=policy, scope=scope_key(scope))):
+    from_, to = (int(at.timestamp()) if at else None for at in (begins, until))
+    own = Said(policy.name, scope_key(scope), _text(kept), from_, to, mask_text(reason.strip()))
+    if own in said_by(given().filter(policy=policy, scope=scope_key(scope))):
         raise StopError(
             "This is in force already, with the same end and reason: to add another, give a "
             "different reason."
@@ -133,7 +156,14 @@ def give(
     beyond = raise_by or max(0, (amount or 0) - limit.limit_value)
     exception_limits.check(by, scope, limit.currency, beyond)
     return stops.write(
-        Instruction.Kind.OVERRIDE, scope, kept, policy=policy, by=by, reason=reason, until=until
+        Instruction.Kind.OVERRIDE,
+        scope,
+        kept,
+        policy=policy,
+        by=by,
+        reason=reason,
+        begins=begins,
+        until=until,
     )
 
 
@@ -148,7 +178,7 @@ def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | No
     policies = dict(Policy.objects.values_list("name", "pk"))
     with transaction.atomic(), acting(user=by):
         stops.one_at_a_time(_GIVING)
-        there = said_by(in_force())
+        there = said_by(given())
         now = stops.now()
         rows = []
         for change in new:
@@ -157,14 +187,15 @@ def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | No
             is_group = listed.kind is ScopeKind.GROUP
             target = groups[listed.target] if is_group else change.target
             scope = scope_key(Scope(listed.kind, target))
-            if said(listed.policy, scope, change.terms, listed.until, listed.reason) in there:
+            if _said(listed, scope, change.terms) in there:
                 continue
+            begins = later(listed.begins)
             row = Instruction(
                 kind=Instruction.Kind.OVERRIDE,
                 scope=scope,
                 policy_id=policies[listed.policy],
                 terms=change.terms,
-                starts_at=now,
+                starts_at=datetime.fromtimestamp(begins, UTC) if begins else now,
                 ends_at=datetime.fromtimestamp(listed.until, UTC) if listed.until else None,
                 author=by,
                 author_name=by.get_username() if by else "",
@@ -193,7 +224,7 @@ def asleep(
     lost = {_about(limit) for limit in before} - {_about(limit) for limit in after}
     if not lost:
         return NONE_ASLEEP
-    rows = in_force().filter(policy=policy).exclude(pk__in=[*but]).order_by("pk")
+    rows = given().filter(policy=policy).exclude(pk__in=[*but]).order_by("pk")
     found = [
         (scope_of(scope), terms["limit"])
         for scope, terms in rows.values_list("scope", "terms")

@@ -87,7 +87,7 @@ def compare(written: str) -> TableChanges:
     problems += _again(found)
     now = time()
     current = [(line, own) for line, own in found if line.until is None or line.until > now]
-    in_force = own_amounts.in_force().filter(policy__in=there.values())
+    in_force = own_amounts.given().filter(policy__in=there.values())
     said = own_amounts.said_by(in_force)
     problems += _outdone(current, said, in_force)
     if problems:

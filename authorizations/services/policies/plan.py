@@ -327,7 +327,7 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
     now = time()
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     limits = _limits_then(file)
-    there = own_amounts.said_by(own_amounts.in_force())
+    there = own_amounts.said_by(own_amounts.given())
     new: list[OverrideChange] = []
     kept: set[int] = set()
     for own in file.overrides:
@@ -458,7 +458,7 @@ def targets() -> Iterator[Target]:
 def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[PolicyChange]:
     in_force = Policy.objects.filter(current_version__isnull=False, name__in=file.names)
     there = {policy.name: policy for policy in in_force.select_related("current_version")}
-    with_own = set(own_amounts.in_force().order_by().values_list("policy", flat=True).distinct())
+    with_own = set(own_amounts.given().order_by().values_list("policy", flat=True).distinct())
     for normal in sorted(file.policies, key=lambda normal: str(normal["name"])):
         policy = there.get(normal["name"])
         version = policy and policy.current_version
@@ -525,7 +525,7 @@ def _plan_changes(
             begins = one.begins if one.begins and one.begins > now else 0
             listed[one.policy, begins].append(one)
     current = _current(file.planning) | {change.name: change.normal for change in policies}
-    with_own = own_amounts.in_force().order_by().values("policy")
+    with_own = own_amounts.given().order_by().values("policy")
     owners = {
         policy.name: policy
         for policy in Policy.objects.filter(name__in=file.planning, pk__in=with_own)

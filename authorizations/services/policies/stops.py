@@ -74,10 +74,14 @@ def in_force() -> QuerySet[Instruction]:
     return holding().filter(kind__in=(Instruction.Kind.FREEZE, Instruction.Kind.BLOCK))
 
 
+def open_ones() -> QuerySet[Instruction]:
+    """All instructions that hold now or will, by the database's clock."""
+    return Instruction.objects.filter(Q(ends_at=None) | Q(ends_at__gt=Now()), open__isnull=False)
+
+
 def holding() -> QuerySet[Instruction]:
     """All instructions that hold now, of every kind, by the database's clock."""
-    not_ended = Q(ends_at=None) | Q(ends_at__gt=Now())
-    return Instruction.objects.filter(not_ended, starts_at__lte=Now(), open__isnull=False)
+    return open_ones().filter(starts_at__lte=Now())
 
 
 @transaction.atomic
@@ -106,11 +110,19 @@ def write(
     by: User | None,
     reason: str,
     until: datetime | None,
+    begins: datetime | None = None,
     reference: str = "",
 ) -> Instruction:
-    """Write what an operator instructs, in force from now on. Raises StopError."""
+    """Write what an operator instructs, in force from now on or from `begins`. Raises StopError."""
     reason = line("Reason", reason)
     at = now()
+    if begins is not None:
+        if begins < at:
+            raise StopError("The beginning is in the past: choose a later one, or none for now.")
+        if begins >= _TOO_FAR:
+            raise StopError("The beginning is too far away: choose an earlier one.")
+        if until is not None and until <= begins:
+            raise StopError("The end is not later than the beginning: choose a later one.")
     if until is not None and until <= at:
         raise StopError("The end is in the past: choose a later one, or none.")
     if until is not None and until >= _TOO_FAR:
@@ -121,7 +133,7 @@ def write(
             scope=scope_key(scope),
             policy=policy,
             terms=terms,
-            starts_at=at,
+            starts_at=begins or at,
             ends_at=until,
             author=by,
             author_name=by.get_username() if by else "",

@@ -192,7 +192,7 @@ SELECT scope, id, json_build_object(
     'kind', 'pot', 'policy', policy_id, 'limit', limit_key, 'currency', currency,
     'amount', amount, 'since', since
 )::text, NULL, NULL
-FROM authorizations_pot
+FROM authorizations_potsum
 WHERE scope = ANY(%(measured)s::text[])
 """
 """The policies assigned to scopes, with the version in force and whose own its limits are;

@@ -28,7 +28,7 @@ NO_POT: _Had = (0, 0)
 
 _SUMMED = """
 SELECT pot.id, pot.scope, pot.limit_key, pot.amount, pot.since, entries.amount, entries.since
-FROM (SELECT * FROM authorizations_pot WHERE id > %s ORDER BY id LIMIT %s) AS pot
+FROM (SELECT * FROM authorizations_potsum WHERE id > %s ORDER BY id LIMIT %s) AS pot
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(amount), 0)::bigint AS amount, min(counts_from) AS since
     FROM authorizations_fundentry AS entry
@@ -40,7 +40,7 @@ ORDER BY pot.id
 
 _WITHOUT_POT = """
 SELECT max(entry.id), array_agg(entry.id) FILTER (WHERE NOT EXISTS (
-    SELECT FROM authorizations_pot AS pot
+    SELECT FROM authorizations_potsum AS pot
     WHERE (entry.scope, entry.policy_id, entry.limit_key, entry.currency)
         = (pot.scope, pot.policy_id, pot.limit_key, pot.currency)
 ))

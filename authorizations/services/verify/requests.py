@@ -36,6 +36,9 @@ from authorizations.wire.events import wants_decision
 
 REQUESTS, DECISIONS, SIGNATURES = "requests", "decisions", "signatures"
 
+_DEMO = "load_demo"
+"""The sender of the demo's requests: its days lie before its policies were published."""
+
 _SIZE = 100
 """Requests read at once: each may have a body of 256 kB."""
 
@@ -63,7 +66,8 @@ def verify_requests(ids: Ids) -> Iterator[Checked]:
                 purchase = purchases.get(decision.authorization_id or "")
                 found += decision_differences(decision, row, purchase)
                 found += stops.differences(decision)
-                found += versions.differences(decision)
+                if row.sender != _DEMO:
+                    found += versions.differences(decision)
                 found += funds.differences(decision)
                 found += attempts.differences(decision, purchase)
                 if decision.approved and not purchase:

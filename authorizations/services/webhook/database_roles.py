@@ -78,7 +78,7 @@ TABLES: dict[str, Rights] = {
     "authorizations_exceptionlimit": Rights(admin=_ALL),
     "authorizations_fundentry": Rights(admin=_ADD),
     # A trigger of the owner's adds it up.
-    "authorizations_pot": Rights(webhook=_READ, admin=_READ),
+    "authorizations_potsum": Rights(webhook=_READ, admin=_READ),
     "authorizations_exceptionuse": Rights(webhook=_ADD, admin=_READ),
     "authorizations_export": Rights(admin=_ADD),
     "authorizations_exportend": Rights(admin=_ADD),

@@ -340,7 +340,7 @@ def allowed(**keys: Any) -> dict[str, Any]:
         own(amount=5, reason="x" * 501),
         own(amount=5, cardholder="ich_1"),
         own(amount=5, until="31.12.2026"),
-        own(amount=5, **{"from": "2026-12-31"}),
+        own(amount=5, **{"from": "31.12.2026"}),
         own(amount=5, program=True),
         {"freezes": [{"reason": "x"}]},
         {"freezes": [{"card": "ic_1"}]},

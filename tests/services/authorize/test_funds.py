@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from authorizations.models import Card, CardGroup, Decision, FundEntry, Policy, Pot, Usage
+from authorizations.models import Card, CardGroup, Decision, FundEntry, Policy, PotSum, Usage
 from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope
 from authorizations.services.policies import funds
 from authorizations.services.policies.stops import StopError
@@ -95,7 +95,7 @@ def test_never_more_is_taken_than_is_left(enter: Any) -> None:
         enter(-1)
     with pytest.raises(StopError, match=r"Only €0\.00 is left"):
         enter(-1, Scope(ScopeKind.CARD, "ic_bea"))
-    assert Pot.objects.get().amount == 400
+    assert PotSum.objects.get().amount == 400
     assert_clean()
 
 
@@ -244,10 +244,10 @@ def test_decisions_keep_the_pot_by_value_and_what_it_had_is_checked(enter: Any) 
 def test_a_pot_that_is_not_the_sum_of_its_entries_is_found(enter: Any) -> None:
     entry = enter(1_000)
     assert differences() == []
-    Pot.objects.update(amount=2_000)
+    PotSum.objects.update(amount=2_000)
     [found] = differences()
     assert "pot of card:ic_ada): amount is 2000; expected 1000" in found
-    Pot.objects.all().delete()
+    PotSum.objects.all().delete()
     assert differences() == [f"entry of funds {entry.pk}: pot is none; expected an existing row"]
 
 
@@ -305,7 +305,7 @@ def test_funds_come_along_when_a_card_turns_out_to_replace_another(enter: Any) -
     )
     assert late.reason(701) == "funds_exceeded"
     assert late.reason(700) == "approved"
-    assert Pot.objects.get(scope="card:ic_old").amount == 1_000
+    assert PotSum.objects.get(scope="card:ic_old").amount == 1_000
     assert_clean()
 
 
@@ -338,6 +338,6 @@ def test_sixteen_at_once_spend_what_is_added_meanwhile_and_no_cent_more(
     answers = [one for those in found for one in those]
     spent = sum(amount for reason, amount in answers if reason == "approved")
     assert Counter(reason for reason, _ in answers).keys() == {"approved", "funds_exceeded", "50"}
-    assert Pot.objects.get().amount == 1_500
+    assert PotSum.objects.get().amount == 1_500
     assert 1_300 < spent <= 1_500
     assert_clean()

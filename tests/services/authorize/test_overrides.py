@@ -96,6 +96,34 @@ def test_once_it_has_ended_the_old_amount_holds_against_the_whole_window(
     assert_clean()
 
 
+def test_one_that_begins_later_holds_from_then_on(give: Any, operator: User) -> None:
+    soon = timezone.now() + timedelta(hours=1)
+    own = give(CARD, amount=80_000, begins=soon, until=soon + timedelta(hours=2))
+    assert ADA.reason(50_001) == "amount_limit_exceeded"
+    damage(own, starts_at=timezone.now() - timedelta(minutes=2))
+    assert largest(ADA, 80_000)
+    other = give(CARD, raise_by=5, begins=soon)
+    assert stops.lift(other, by=operator, reason="Not needed")
+    assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("begins", "until", "sentence"),
+    [
+        (-1, None, "The beginning is in the past"),
+        (10, 10, "The end is not later than the beginning"),
+        (24 * 365 * 300, None, "too far away"),
+    ],
+)
+def test_a_beginning_that_can_not_be_says_why(
+    give: Any, begins: int, until: int | None, sentence: str
+) -> None:
+    now = timezone.now()
+    end = now + timedelta(hours=until) if until else None
+    with pytest.raises(StopError, match=sentence):
+        give(CARD, amount=80_000, begins=now + timedelta(hours=begins), until=end)
+
+
 def test_a_decision_keeps_the_amount_that_held_and_says_whose_it_was(
     give: Any, operator: User
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
-from authorizations.models import ExceptionLimit, FundEntry, Policy, Pot
+from authorizations.models import ExceptionLimit, FundEntry, Policy, PotSum
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import funds
@@ -64,7 +64,7 @@ def ada() -> Shopper:
 
 
 def pots() -> dict[str, int]:
-    return {pot.scope.partition(":")[0]: pot.amount for pot in Pot.objects.all()}
+    return {pot.scope.partition(":")[0]: pot.amount for pot in PotSum.objects.all()}
 
 
 def test_a_file_adds_and_takes_what_it_lists_once() -> None:
@@ -131,7 +131,7 @@ def test_a_members_pot_is_named_by_group_and_cardholder() -> None:
         "funds": [member | {"amount": 500, "reference": "PO-1", "reason": "Fuel"}],
     }
     load(file)
-    [pot] = Pot.objects.all()
+    [pot] = PotSum.objects.all()
     assert (pot.scope.partition(":")[0], pot.amount) == ("member", 500)
     assert not compare(json.dumps(file))
     assert export_policies()["funds"] == file["funds"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from authorizations.models import Card, Instruction, Lifting, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind
@@ -15,6 +16,7 @@ from authorizations.services.policies import own_amounts
 from authorizations.services.policies.files import compare, export_policies, import_policies
 from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
+from tests.support.damage import damage
 from tests.support.desk import Shopper
 from tests.support.policy_files import load
 
@@ -86,19 +88,19 @@ def test_what_is_left_out_is_lifted_unless_the_file_has_no_such_list() -> None:
     load(FILE)
     without = {name: value for name, value in FILE.items() if name != "overrides"}
     assert not load(without)
-    assert own_amounts.in_force().count() == 3
+    assert own_amounts.given().count() == 3
     changes = load(others(CARD))
     assert "  - 3 that the file does not have" in list(changes.lines())
-    assert own_amounts.in_force().get().terms["amount"] == 80_000
+    assert own_amounts.given().get().terms["amount"] == 80_000
     assert {row.reason for row in Lifting.objects.all()} == {"Not in the file"}
     load(others())
-    assert not own_amounts.in_force().exists()
+    assert not own_amounts.given().exists()
 
 
 def test_own_amounts_of_policies_that_the_file_does_not_name_stay() -> None:
     load(FILE)
     load({"policies": [{"name": "Other"}], "overrides": []})
-    assert own_amounts.in_force().count() == 3
+    assert own_amounts.given().count() == 3
 
 
 def test_a_file_with_many_own_amounts_asks_the_database_as_one_with_a_single_one_does() -> None:
@@ -121,7 +123,7 @@ def test_a_replacement_stands_for_the_first_card_of_its_chain() -> None:
     successor = Shopper(card_id="ic_1", cardholder_id="ich_1", card={"replacement_for": "ic_old"})
     assert successor.reason(1) == "approved"
     load(others(CARD))
-    assert own_amounts.in_force().get().scope == "card:ic_old"
+    assert own_amounts.given().get().scope == "card:ic_old"
     assert not load(others(CARD))
     assert Card.objects.get(pk="ic_1").root_id == "ic_old"
 
@@ -142,7 +144,7 @@ def test_what_is_past_its_end_is_skipped() -> None:
         ({"limit": "visits"}, "This limit counts purchases"),
         ({"amount": -1}, "An amount can't be negative"),
         ({"reason": None}, "Give a reason"),
-        ({"from": "2027-01-01T00:00:00Z"}, "It holds from its import on"),
+        ({"from": "2040-01-01", "until": "2039-01-01"}, "is not later than the beginning"),
         ({"group": "Drivers"}, "Choose one only"),
         ({"colour": 1}, 'There is no key "colour"'),
     ],
@@ -178,7 +180,7 @@ def test_the_same_is_given_once_by_hand_and_a_file_does_not_make_it_again() -> N
         own_amounts.give(card, team, "monthly", by=None, reason="Paris", raise_by=500)
     exported = export_policies()
     assert not load(exported)
-    assert own_amounts.in_force().count() == 5
+    assert own_amounts.given().count() == 5
 
 
 def test_what_was_given_while_a_file_was_compared_is_not_made_again() -> None:
@@ -187,19 +189,19 @@ def test_what_was_given_while_a_file_was_compared_is_not_made_again() -> None:
     card, team = Scope(ScopeKind.CARD, "ic_1"), Policy.objects.get()
     own_amounts.give(card, team, "monthly", by=None, reason="Lyon", amount=80_000)
     own_amounts.follow(planned, (), by=None)
-    assert own_amounts.in_force().count() == 1
+    assert own_amounts.given().count() == 1
 
 
 def test_two_cards_that_turn_out_to_be_one_have_an_amount_twice_and_a_file_says_it_once() -> None:
     load(others(CARD))
-    row = own_amounts.in_force().get()
+    row = own_amounts.given().get()
     row.pk = None
     row.save(force_insert=True)
     exported = export_policies()
     assert len(exported["overrides"]) == 1
     assert not load(exported)
     load(others())
-    assert not own_amounts.in_force().exists()
+    assert not own_amounts.given().exists()
 
 
 def of_team(*limits: dict[str, Any]) -> dict[str, Any]:
@@ -253,3 +255,20 @@ def test_of_many_that_fall_asleep_the_first_are_named_and_all_are_counted() -> N
         "1,204 own amounts sleep, as the version has no such limit: card ic_0 (monthly), card ic_1 "
         "(monthly), card ic_2 (monthly) and 1,201 more."
     )
+
+
+def test_one_that_begins_later_is_known_before_and_after_it_begins() -> None:
+    later = CARD | {"from": SOON, "until": "2040-01-01T00:00:00+00:00"}
+    changes = load(others(later))
+    assert any(", from " in line and ", until " in line for line in changes.lines())
+    [row] = own_amounts.given()
+    assert row.starts_at == datetime.fromisoformat(SOON)
+    shopper = Shopper(card_id="ic_1")
+    assert [shopper.reason(50_001), shopper.reason(50_000)] == ["amount_limit_exceeded", "approved"]
+    assert export_policies()["overrides"] == [later]
+    assert not compare(json.dumps(others(later)))
+    damage(row, starts_at=timezone.now() - timedelta(hours=1))
+    begun = CARD | {"from": "2026-11-01T00:00:00+00:00", "until": "2040-01-01T00:00:00+00:00"}
+    assert not compare(json.dumps(others(begun)))
+    assert not compare(json.dumps(export_policies()))
+    assert [shopper.reason(30_001), shopper.reason(30_000)] == ["amount_limit_exceeded", "approved"]

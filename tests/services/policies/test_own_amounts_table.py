@@ -51,7 +51,7 @@ def test_a_table_gives_own_amounts_which_hold_with_the_next_request() -> None:
     author = User.objects.create(username="ops")
     changes = import_own_amounts(table(LYON, FAIR, AUDIT), author=author)
     assert changes.new_cards == ("ic_1", "ic_2")
-    rows = own_amounts.in_force().order_by("scope", "pk")
+    rows = own_amounts.given().order_by("scope", "pk")
     monthly = {"limit": "monthly", "interval": "monthly", "currency": "eur"}
     assert [(row.scope, row.terms, row.reason, row.author_name) for row in rows] == [
         ("card:ic_1", monthly | {"amount": 80_000}, "Lyon", "ops"),
@@ -104,7 +104,7 @@ def test_a_replacement_stands_for_the_first_card_of_its_chain() -> None:
     Shopper(card_id="ic_old").asks(100)
     Shopper(card_id="ic_1", card={"replacement_for": "ic_old"}).asks(100)
     import_own_amounts(table(LYON))
-    assert own_amounts.in_force().get().scope == "card:ic_old"
+    assert own_amounts.given().get().scope == "card:ic_old"
     assert not import_own_amounts(table(LYON.replace("ic_1", "ic_old"))).own_amounts
     [problem] = refused(LYON, LYON.replace("ic_1", "ic_old"))
     assert problem == "Line 3: Line 2 sets this limit of this card as well: keep one of them."

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -322,7 +323,11 @@ def test_own_amounts_are_known_until_they_end(monkeypatch: pytest.MonkeyPatch) -
     policy = in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
     soon = timezone.now() + timedelta(minutes=10)
     one, all_of_them = Scope(ScopeKind.CARD, "ic_1"), Scope(ScopeKind.CARDHOLDER, "ich_1")
-    for scope, figures in ((one, {"amount": 80_000}), (all_of_them, {"raise_by": 1_000})):
+    given: list[tuple[Scope, dict[str, Any]]] = [
+        (one, {"amount": 80_000}),
+        (all_of_them, {"raise_by": 1_000}),
+    ]
+    for scope, figures in given:
         own_amounts.give(
             scope, policy, "monthly", by=operator, reason="Trip", until=soon, **figures
         )

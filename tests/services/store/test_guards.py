@@ -462,7 +462,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "DECIDED": {"events": ["evt_many_7"]},
     "PURCHASES": {"authorizations": ["iauth_many_7"]},
     "USAGE": {"scopes": ["card:ic_7", "cardholder:ich_7"], "times": [NOON, NOON]},
-    "POLICIES": {"scopes": ["card:ic_7", "cardholder:ich_7", "group:100007"]},
+    "POLICIES": {
+        "scopes": ["card:ic_7", "cardholder:ich_7", "group:100007"],
+        "measured": ["card:ic_7", "cardholder:ich_7", "group:100007", "member:100007:ich_7"],
+    },
     "STRAYS": {"authorizations": ["iauth_many_7"]},
     "VERSIONS": {"ids": [100007]},
     "SUM": {
