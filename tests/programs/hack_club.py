@@ -53,7 +53,8 @@ _KEYWORDS = ("ACME", "ROBOTICS", "PIZZA", "ATM")
 _POT: PolicyFile = {"currency": "usd", "spending_limits": [{"key": "pot", "funds": True}]}
 _CHANGES = (
     *("transfer", "less allowance", "less for a grant", "lists", "lists", "cash", "cash"),
-    *("freeze", "freeze", "lock", "lock", "fraud", "card", "grant", "allowance"),
+    *("freeze", "freeze", "lock", "lock", "fraud", "administrator", "ban", "ban"),
+    *("card", "grant", "allowance"),
 )
 _MOST_CARDS = 24
 _ORDINARY = 5
@@ -62,13 +63,18 @@ _ORDINARY = 5
 
 @dataclass
 class Organization:
-    """Its balance is for its members' cards; `frozen` is the reference of its freeze, if any."""
+    """Its balance is for its members' cards.
+
+    `frozen` is the reference of its freeze, if any; `banned` is where none of its grants may be
+    spent, in the words of a block, and the reference of this block.
+    """
 
     name: str
     locks_cards: bool
     """Whether its plan lets the cards of a person be locked."""
     balance: int = 0
     frozen: str = ""
+    banned: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def pot(self) -> Figure:
@@ -142,6 +148,15 @@ class Card:
     grant: Grant | None = None
     withdraws_cash: bool = False
 
+    def may_pay(self, category: str | None, merchant: str, name: str | None) -> bool:
+        """As far as a grant has a say; at a merchant with this network id."""
+        if not self.grant:
+            return True
+        banned = self.organization.banned
+        if ("category", category) in banned or ("merchant", merchant) in banned:
+            return False
+        return self.grant.allows(category, merchant, name)
+
 
 class HackClub:
     """Three organizations; people with cards in one or two of them, allowances and grants."""
@@ -152,8 +167,9 @@ class HackClub:
         self._funds, self._stops = Funds(), 0
         self._locked: dict[str, str] = {}
         """People, and the references of their locks."""
-        self._fraudulent: dict[str, str] = {}
-        """Merchants blocked since, and the references of these blocks."""
+        self._administrators = ["ich_fay"]
+        """They may pay at forbidden merchants."""
+        self._forbidden_ids = [FORBIDDEN_ID]
         self._allowances: dict[tuple[str, str], Allowance] = {}
         robotics = Organization("Robotics", locks_cards=True)
         assembly = Organization("Assembly", locks_cards=True)
@@ -174,13 +190,20 @@ class HackClub:
             self._allow(person, organization, 60_000)
         for person, organization in (("ich_bea", bank), ("ich_gus", assembly)):
             self._give(person, organization, 40_000, chance)
-        self._may_get_cards = [("ich_ada", robotics), ("ich_eve", bank), ("ich_eve", assembly)]
-        self._may_get_allowances = [("ich_bea", robotics), ("ich_dan", assembly)]
+        self._members = [("ich_bea", robotics), ("ich_dan", assembly), ("ich_fay", assembly)]
+        """Those that may get an allowance later."""
 
     def policy_file(self) -> PolicyFile:
-        grants = self._grants()
         at_once = {"amount": MOST_CASH, "interval": "per_authorization", "categories": ["6011"]}
-        pots = self.left(0)
+        grants = self._grants()
+        administrators = [
+            {"cardholder": person, "reason": "Administrator"} for person in self._administrators
+        ]
+        withdrawing = [
+            {"card": card.id, "reason": "May withdraw cash"}
+            for card in self.cards.values()
+            if card.withdraws_cash
+        ]
         return {
             "policies": [
                 {
@@ -191,7 +214,7 @@ class HackClub:
                 {
                     "name": "Fraud",
                     "blocked_merchants": [
-                        {"network_id": FORBIDDEN_ID},
+                        *({"network_id": number} for number in self._forbidden_ids),
                         {"begins_with": FORBIDDEN_PREFIX},
                     ],
                 },
@@ -214,21 +237,42 @@ class HackClub:
                 for group, is_of_grants in zip(organization.groups, (False, True), strict=True)
             ],
             "assignments": [
-                *({"policy": name, "program": True} for name in ("Forbidden", "Fraud", "Cash")),
-                *(
-                    {"policy": "No cash", "card": card.id}
-                    for card in self.cards.values()
-                    if not card.withdraws_cash
-                ),
-                *({"policy": pot.policy, pot.kind: pot.target} for pot in pots),
+                {"policy": "Forbidden", "program": True, "except": administrators},
+                {"policy": "Fraud", "program": True, "except": administrators},
+                {"policy": "No cash", "program": True, "except": withdrawing},
+                {"policy": "Cash", "program": True},
+                *({"policy": "Balance", "group": found.name} for found in self.organizations),
+                *(self._allowances_in(organization) for organization in self.organizations),
+                *({"policy": grant.pot.policy, "card": grant.pot.target} for grant in grants),
             ],
             "funds": self._funds.taken(),
             "freezes": [*self._freezes()],
             "blocks": [
-                {"merchant": {"network_id": number}, "reason": "Fraud", "reference": reference}
-                for number, reference in self._fraudulent.items()
+                {
+                    kind: {"network_id": what} if kind == "merchant" else what,
+                    "group": organization.groups[1],
+                    "reason": "No grant is for this",
+                    "reference": reference,
+                }
+                for organization in self.organizations
+                for (kind, what), reference in organization.banned.items()
             ],
         }
+
+    def _allowances_in(self, organization: Organization) -> PolicyFile:
+        """Each member has their own; who has none may spend all of the balance."""
+        members = {
+            card.person
+            for card in self.cards.values()
+            if card.organization is organization and not card.grant
+        }
+        others = [
+            {"cardholder": person, "reason": "No allowance"}
+            for person in sorted(members)
+            if (person, organization.name) not in self._allowances
+        ]
+        where = {"policy": "Allowance", "group": organization.name}
+        return {**where, "each": "cardholder", "except": others}
 
     def next_at(self, at: int, chance: Random) -> int:
         """Now: a pot counts what begins from the second of its first entry on."""
@@ -237,6 +281,8 @@ class HackClub:
     def attempt(self, at: int, chance: Random) -> Attempt:
         card = chance.choice([*self.cards.values()])
         shop = chance.choice(SHOPS if chance.randrange(2) else self._shops_of(card))
+        if card.withdraws_cash and chance.randrange(3) == 0:
+            shop = SHOPS[-1]
         amount = amount_near(min(self._balances(card)), chance)
         if shop.mcc == "6011" and chance.randrange(2):
             amount = chance.choice((MOST_CASH, MOST_CASH + 1, MOST_CASH - 1))
@@ -255,14 +301,14 @@ class HackClub:
         card, number = self.cards[attempt.card], attempt.merchant.network_id
         if card.organization.frozen:
             return False
-        if number == FORBIDDEN_ID or number in self._fraudulent:
+        is_forbidden = (
+            number in self._forbidden_ids
+            or (attempt.name or "").startswith(FORBIDDEN_PREFIX)
+            or (attempt.category in FORBIDDEN_CATEGORIES and number != ALLOWLISTED_ID)
+        )
+        if is_forbidden and card.person not in self._administrators:
             return False
-        if attempt.name and attempt.name.startswith(FORBIDDEN_PREFIX):
-            return False
-        if attempt.category in FORBIDDEN_CATEGORIES and number != ALLOWLISTED_ID:
-            return False
-        grant = card.grant
-        if grant and not grant.allows(attempt.category, number, attempt.name):
+        if not card.may_pay(attempt.category, number, attempt.name):
             return False
         if attempt.amount > min(self._balances(card)):
             return False
@@ -308,24 +354,33 @@ class HackClub:
                 self._locked = {} if self._locked else {card.person: self._reference()}
             case "fraud":
                 number = chance.choice((ALLOWLISTED_ID, SHOPS[0].network_id, SHOPS[3].network_id))
-                self._fraudulent = {} if self._fraudulent else {number: self._reference()}
+                more = [number] if len(self._forbidden_ids) == 1 else []
+                self._forbidden_ids = [FORBIDDEN_ID, *more]
+            case "administrator":
+                self._administrators = [chance.choice((card.person, "ich_fay"))]
+            case "ban":
+                banned = organization.banned
+                what = ("category", chance.choice(_CATEGORIES))
+                if chance.randrange(2):
+                    what = ("merchant", chance.choice(SHOPS[:_ORDINARY]).network_id)
+                organization.banned = {} if banned else {what: self._reference()}
             case "cash":
                 card.withdraws_cash = not card.withdraws_cash
             case "card" if len(self.cards) < _MOST_CARDS:
-                self._new_card(*chance.choice(self._may_get_cards))
+                self._new_card(card.person, organization)
             case "grant" if len(self.cards) < _MOST_CARDS:
                 self._give(f"ich_{len(self.cards)}", organization, amount, chance)
-            case "allowance" if self._may_get_allowances:
+            case "allowance" if self._members:
                 # What was bought in the second of its first entry counts as well.
                 time.sleep(1 - time.time() % 1)
-                self._allow(*self._may_get_allowances.pop(), amount)
+                self._allow(*self._members.pop(), amount)
 
     def _shops_of(self, card: Card) -> list[SampleMerchant]:
         """Ordinary ones at which the card may pay, if there are any."""
         found = [
             shop
             for shop in SHOPS[:_ORDINARY]
-            if not card.grant or card.grant.allows(shop.category, shop.network_id, shop.name)
+            if card.may_pay(shop.category, shop.network_id, shop.name)
         ]
         return found or list(SHOPS)
 
@@ -400,13 +455,6 @@ class HackClub:
         self._move(card, amount)
 
     def _allow(self, person: str, organization: Organization, amount: int) -> None:
-        """A pot of the person, if all their cards are the organization's, else of the one card."""
-        all_cards = [card for card in self.cards.values() if card.person == person]
-        cards = [card for card in all_cards if card.organization is organization and not card.grant]
-        if cards == all_cards:
-            pot = Figure("Allowance", "pot", "cardholder", person)
-        else:
-            [card] = cards
-            pot = Figure("Allowance", "pot", "card", card.id)
+        pot = Figure("Allowance", "pot", "cardholder", person, group=organization.name)
         allowance = self._allowances[person, organization.name] = Allowance(pot, 0)
         self._enter(allowance, amount)

@@ -152,9 +152,13 @@ def end(purchase: Told, amount: int, chance: Random) -> tuple[str, int]:
 
 def left(figure: Figure, at: int) -> int:
     """What the desk says is left."""
+    assigned_to, target = figure.kind, figure.target
+    if group_name := figure.group or (target if assigned_to == "group" else ""):
+        group = CardGroup.objects.get(name=group_name)
+        assigned_to, target = "group", str(group.pk)
     match figure.kind:
         case "group":
-            found = remaining.of_group(CardGroup.objects.get(name=figure.target), at)
+            found = remaining.of_group(group, at)
         case "cardholder":
             found = remaining.of_cardholder(Cardholder.objects.get(pk=figure.target), at)
         case _:
@@ -162,7 +166,8 @@ def left(figure: Figure, at: int) -> int:
     [is_left] = [
         one.figures.available
         for policy in found
-        if (policy.policy.controls.name, policy.policy.scope.kind) == (figure.policy, figure.kind)
+        if policy.policy.controls.name == figure.policy
+        and (policy.policy.scope.kind, policy.policy.scope.id) == (assigned_to, target)
         for limit, one in zip(policy.policy.controls.spending_limits, policy.limits, strict=True)
         if limit.key == figure.limit
     ]

@@ -45,12 +45,16 @@ class Attempt:
 
 
 class Figure(NamedTuple):
-    """Where something is left: a limit of a policy, and the card, cardholder or group it is of."""
+    """Where something is left: a limit of a policy, and the card, cardholder or group it is of.
+
+    With a `group`, it is of what a cardholder's cards spend in there.
+    """
 
     policy: str
     limit: str
     kind: str
     target: str
+    group: str = ""
 
 
 class Program(Protocol):
@@ -98,6 +102,7 @@ class Funds:
                 "policy": figure.policy,
                 "limit": figure.limit,
                 figure.kind: figure.target,
+                **({"group": figure.group} if figure.group else {}),
                 "amount": amount,
                 "reference": f"entry {self.entries}",
                 "reason": "As in the program's ledger",
