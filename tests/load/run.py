@@ -7,6 +7,7 @@ import argparse
 import secrets
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 from django.core.management import CommandError, call_command
@@ -17,7 +18,16 @@ from rich.table import Table
 from tests.load import town
 from tests.load.worker import Mailbox, Report, Worker
 
-_KINDS = ("requests", "approved", "events", "by hand", "retries", "deadlocks", "errors")
+_KINDS = (
+    "requests",
+    "approved",
+    "events",
+    "by hand",
+    "instructed",
+    "retries",
+    "deadlocks",
+    "errors",
+)
 
 
 def run() -> int:
@@ -86,9 +96,11 @@ def _table(reports: list[Report]) -> Table:
 
 def _verify(console: Console) -> bool:
     is_right = True
-    for command in ("verify_books", "verify_record"):
+    redecide = partial(call_command, "redecide", all=True)
+    proofs = [partial(call_command, name) for name in ("verify_books", "verify_record")]
+    for proof in (*proofs, redecide):
         try:
-            call_command(command, processes=2)
+            proof(processes=2)
         except CommandError as problem:
             console.print(str(problem), markup=False)
             is_right = False

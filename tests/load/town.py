@@ -29,6 +29,21 @@ _LIMITS: dict[str, list[Json]] = {
         {"amount": 900_000, "interval": "weekly"},
         {"amount": 20_000, "interval": "daily", "cash_only": True},
     ],
+    "member": [
+        {"amount": 1_200_000, "interval": "weekly"},
+        {"count": 900, "interval": "rolling", "hours": 24},
+    ],
+    "pot": [{"key": "pot", "funds": True}],
+    "tries": [
+        {
+            "attempts": 12,
+            "interval": "rolling",
+            "minutes": 1,
+            "declined_only": True,
+            "then_freeze": True,
+        },
+        {"attempts": 900, "interval": "daily"},
+    ],
     "group": [
         {"amount": 3_000_000, "interval": "monthly"},
         {"count": 1_500, "interval": "rolling", "hours": 48},
@@ -46,10 +61,14 @@ def build() -> None:
     scopes: dict[str, dict[str, Any]] = {
         "program": {"program": True},
         "cardholder": {"cardholder": Cardholder.objects.get(pk="ich_load1")},
+        "member": {"group": group, "each": "cardholder"},
+        "pot": {"cardholder": Cardholder.objects.get(pk="ich_load2")},
+        "tries": {"program": True},
         "group": {"group": group},
     }
     for name, limits in _LIMITS.items():
-        in_force(name, spending_limits=limits, partial_approval=True, to=scopes[name])
+        rules = {"unlimited": False, "partial_approval": name != "tries"}
+        in_force(name, spending_limits=limits, to=scopes[name], **rules)
 
 
 def card(chance: Random) -> Json:
@@ -78,7 +97,7 @@ def purchase(chance: Random, at: int) -> Purchase:
 
 def publish_other_limits(chance: Random) -> None:
     """Another version of a policy, tighter or wider than the one in force."""
-    policy = Policy.objects.get(name=chance.choice(list(_LIMITS)))
+    policy = Policy.objects.get(name=chance.choice(["program", "cardholder", "member", "group"]))
     document = policy.document
     wanted = _LIMITS[policy.name][0]["amount"] * chance.choice([70, 100, 150]) // 100
     document["spending_limits"][0]["amount"] = wanted

@@ -32,6 +32,7 @@ from simulator.stripe.sample_lives import (
 )
 from simulator.stripe.samples import Json, to_bytes
 from tests.load import town
+from tests.load.instructions import Instructions
 
 _HELD_BACK = 40
 """So many events wait at a process, so that they go out of order."""
@@ -71,13 +72,14 @@ class Worker:
         self._lives: list[Life] = []
         self._waiting: list[bytes] = []
         self._operator = User.objects.get(username="operator")
+        self._instructions = Instructions(self._chance, self._operator)
 
     def run(self, until: float) -> None:
         """Go on until this moment of time.monotonic()."""
         often = [self._begins] * 30 + [self._asks_for_more] * 12 + [self._goes_on] * 40
         often += [self._delivers] * 90 + [self._adjusts] * 4
         seldom = [self._freezes, self._publishes, self._regroups]
-        seldom += [self._forgets, self._tells_of_cards, self._strays]
+        seldom += [self._forgets, self._tells_of_cards, self._strays, *[self._instructs] * 12]
         while time.monotonic() < until:
             self._step(self._chance.choice(often + seldom))
         self._hand_over()
@@ -208,6 +210,9 @@ class Worker:
     def _freezes(self) -> None:
         change = self._chance.choice([freeze, *[unfreeze] * 7])
         change(town.CARDS, by=self._operator, reason="Load")
+
+    def _instructs(self) -> None:
+        self.report.counts["instructed"] += self._instructions.give()
 
     def _publishes(self) -> None:
         town.publish_other_limits(self._chance)
