@@ -229,24 +229,40 @@ BEGIN
         SELECT policy_id FROM authorizations_assignment WHERE card_id = new_root
     );
     DELETE FROM authorizations_assignment WHERE card_id = old_root;
-    -- Own amounts and exclusions go along; what is written of them stays, so that it is written again.
+    -- Own amounts and exclusions go along: they end here and are written again there. Whatever is lifted
+    -- meanwhile stays lifted.
+    WITH moved AS (
+        INSERT INTO authorizations_lifting (instruction_id, lifted_at, reason)
+        SELECT id, now(), 'Goes on with the first card of its chain, ' || new_root
+        FROM authorizations_openinstruction AS open
+        JOIN authorizations_instruction AS it ON it.id = open.instruction_id
+        WHERE open.scope = 'card:' || old_root AND kind IN ('override', 'exclusion')
+            AND (it.ends_at IS NULL OR it.ends_at > now())
+        ON CONFLICT DO NOTHING
+        RETURNING instruction_id
+    )
     INSERT INTO authorizations_instruction (
         kind, scope, policy_id, terms, starts_at, ends_at, author_id, author_name, reason, reference
     )
-    SELECT kind, 'card:' || new_root, policy_id, terms, now(), ends_at, author_id, author_name, reason, ''
+    SELECT
+        kind, 'card:' || new_root, policy_id, terms, greatest(starts_at, now()), ends_at, author_id,
+        author_name, reason, ''
     FROM authorizations_instruction
-    WHERE kind IN ('override', 'exclusion') AND (ends_at IS NULL OR ends_at > now()) AND id IN (
-        SELECT instruction_id FROM authorizations_openinstruction
-        WHERE scope = 'card:' || old_root
-    )
+    WHERE id IN (SELECT instruction_id FROM moved)
     ORDER BY id;
+    -- Each entry of funds is made again there, under its reference, by which policy files know it.
     INSERT INTO authorizations_fundentry (
-        policy_id, limit_key, scope, currency, amount, counts_from, entered_at, reference, reason
+        policy_id, limit_key, scope, currency, amount, counts_from, entered_at, author_id, reference,
+        reason
     )
     SELECT
-        policy_id, limit_key, 'card:' || new_root, currency, amount, since, clock_timestamp(),
-        'from ' || old_root, 'Of a card that turned out to replace this one'
-    FROM authorizations_potsum WHERE scope = 'card:' || old_root AND amount > 0
+        policy_id, limit_key, 'card:' || new_root, currency, amount, counts_from, clock_timestamp(),
+        author_id, CASE WHEN EXISTS (
+            SELECT FROM authorizations_fundentry AS there
+            WHERE (there.scope, there.policy_id, there.limit_key, there.currency, there.reference)
+                = ('card:' || new_root, it.policy_id, it.limit_key, it.currency, it.reference)
+        ) THEN left(it.id || ' of ' || old_root || ': ' || reference, 100) ELSE reference END, reason
+    FROM authorizations_fundentry AS it WHERE scope = 'card:' || old_root
     ORDER BY id;
 END
 $$

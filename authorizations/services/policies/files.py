@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from authorizations.models import (
@@ -125,7 +126,10 @@ def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
 
 
 def _exported_funds() -> Iterator[dict[str, Any]]:
-    """Every entry of funds whose limit is there, the oldest first."""
+    """Every entry of funds whose limit is there, the oldest first.
+
+    Those of a card that turned out to replace another are entries of the first of its chain, too.
+    """
     names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
     limits = {
         (policy.pk, limit.key, limit.currency)
@@ -133,8 +137,11 @@ def _exported_funds() -> Iterator[dict[str, Any]]:
         for limit in own_amounts.limits_of(policy)
         if limit.interval is Interval.FUNDS
     }
+    replacing = set(Card.objects.exclude(root=F("pk")).values_list("pk", flat=True))
     for entry in FundEntry.objects.select_related("policy").order_by("pk"):
         scope = scope_of(entry.scope)
+        if scope.kind is ScopeKind.CARD and scope.id in replacing:
+            continue
         about = {scope.kind.value: scope.id}
         if scope.kind in (ScopeKind.GROUP, ScopeKind.MEMBER):
             group_id, cardholder_id = member_of(scope)

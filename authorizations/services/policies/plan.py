@@ -360,11 +360,12 @@ def _left_out(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
         new = f"={target}" if kind is ScopeKind.GROUP else target
         return f"{kind}:{by_kind.get(target, new)}"
 
-    there: dict[tuple[object, ...], int] = {}
+    # Several say the same where cards turned out to be of one chain.
+    there: dict[tuple[object, ...], set[int]] = defaultdict(set)
     for row in exclusions.in_force().select_related("policy"):
         until = int(row.ends_at.timestamp()) if row.ends_at else None
         name = row.policy.name if row.policy else ""
-        there[name, row.terms["assigned"], row.scope, until, row.reason] = row.pk
+        there[name, row.terms["assigned"], row.scope, until, row.reason].add(row.pk)
     new: list[ExclusionChange] = []
     kept: set[int] = set()
     for at in file.assignments:
@@ -374,14 +375,14 @@ def _left_out(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
             who = key(listed.kind, listed.target)
             said = (at.policy, key(at.kind, at.target), who, listed.until, listed.reason)
             if said in there:
-                kept.add(there[said])
+                kept |= there[said]
                 continue
             is_card = listed.kind is ScopeKind.CARD
             target = roots[listed.target] if is_card else listed.target
             assigned = Target(at.policy, at.kind, at.target)
             new.append(ExclusionChange(assigned, listed, target))
     named = file.names | {at.policy for at in file.assignments}
-    ended = [pk for said, pk in there.items() if said[0] in named and pk not in kept]
+    ended = {pk for said, keys in there.items() if said[0] in named for pk in keys} - kept
     return {"exclusions": tuple(new), "ended_exclusions": tuple(sorted(ended))}
 
 

@@ -309,6 +309,22 @@ def test_funds_come_along_when_a_card_turns_out_to_replace_another(enter: Any) -
     assert_clean()
 
 
+def test_funds_come_along_where_both_cards_have_entries_of_one_reference(enter: Any) -> None:
+    old = Scope(ScopeKind.CARD, "ic_old")
+    before = Shopper(card_id="ic_old", cardholder_id="ich_ada", at=ADA.at)
+    assert before.reason(0) == "approved"
+    enter(600, reference="PO-17")
+    enter(400, old, reference="PO-17")
+    late = Shopper(
+        card_id="ic_ada", cardholder_id="ich_ada", at=ADA.at, card={"replacement_for": "ic_old"}
+    )
+    assert late.reason(1_001) == "funds_exceeded"
+    assert late.reason(1_000) == "approved"
+    moved = FundEntry.objects.get(scope="card:ic_old", amount=600)
+    assert moved.reference == f"{FundEntry.objects.get(scope='card:ic_ada').pk} of ic_ada: PO-17"
+    assert_clean()
+
+
 def test_a_limit_without_funds_reads_no_pot_and_keeps_rows_as_before(enter: Any) -> None:
     in_force("Other", spending_limits=[{"amount": 5_000, "interval": "daily"}])
     Policy.objects.get(name="Team").assignments.all().delete()

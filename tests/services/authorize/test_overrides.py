@@ -196,6 +196,16 @@ def test_a_card_that_turns_out_to_be_a_replacement_brings_its_amount_to_the_firs
     assert_clean()
 
 
+def test_one_that_begins_later_still_begins_then_for_the_first_of_the_chain(give: Any) -> None:
+    give(CARD, amount=80_000, begins=timezone.now() + timedelta(hours=1))
+    successor = Shopper(
+        card_id="ic_ada", cardholder_id="ich_ada", card={"replacement_for": "ic_old"}
+    )
+    assert successor.reason(50_001) == "amount_limit_exceeded"
+    assert successor.reason(50_000) == "approved"
+    assert_clean()
+
+
 def test_an_amount_that_was_changed_afterwards_is_found(give: Any) -> None:
     own = give(CARD, amount=80_000)
     ADA.asks(100, event_id="evt_own")
