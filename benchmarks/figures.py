@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks import decide, traffic
+from benchmarks import decide, in_force, traffic
 from benchmarks.database import Database
 from benchmarks.loads import Load, Measuring
 from benchmarks.processes import memory_mb
@@ -70,7 +71,6 @@ class Bench:
 
 def prepare(database: Database, directory: Path) -> None:
     """Policies in force, a group, and each card known, as after a day of use."""
-    policies = directory / "policies.json"
     name = decide.POLICY["name"]
     file = {
         "policies": [decide.POLICY],
@@ -80,6 +80,11 @@ def prepare(database: Database, directory: Path) -> None:
             {"policy": name, "group": traffic.GROUP},
         ],
     }
+    _load(file, database, directory)
+
+
+def _load(file: dict[str, Any], database: Database, directory: Path) -> None:
+    policies = directory / "policies.json"
     policies.write_text(json.dumps(file))
     database.manage("import_policies", str(policies), "--allow-new-spending")
 
@@ -323,6 +328,32 @@ def fresh_tables(bench: Bench) -> Iterator[Figure]:
     yield Figure(what, "analyzed", ours / base, 1.1, at_most=True, note=note)
 
 
+def instructions(bench: Bench) -> Iterator[Figure]:
+    """Processor time of a decision with something of each kind in force, beside limits alone."""
+    found: dict[tuple[bool, int], list[float]] = {}
+    with (
+        scratch_directory() as one,
+        Database(one) as without,
+        scratch_directory() as other,
+        Database(other) as with_all,
+    ):
+        desks = [(False, without), (True, with_all)]
+        _load(in_force.plain(), without, one)
+        _load(in_force.instructed(), with_all, other)
+        for turn in range(bench.rounds):
+            for is_with_all, database in desks if turn % 2 else desks[::-1]:
+                with bench.serving(DESK, database) as measuring:
+                    for connections in (8, 64):
+                        seed = time.time_ns()
+                        load = measuring.closed(traffic.SPREAD, connections, bench.seconds, seed)
+                        found.setdefault((is_with_all, connections), []).append(load.cpu_ms)
+    for connections in (8, 64):
+        ours, base = (statistics.median(found[it, connections]) for it in (True, False))
+        what = f"processor time with one of each in force, {connections} connections"
+        note = f"{ours:.2f} against {base:.2f} ms"
+        yield Figure(what, "limits alone", ours / base, 1.1, at_most=True, note=note)
+
+
 def memory(bench: Bench) -> Iterator[Figure]:
     """What a worker holds more after 100,000 decisions than after 1,000."""
     with bench.serving(DESK) as measuring:
@@ -353,5 +384,6 @@ FIGURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "readers": beside_readers,
     "first-purchases": first_purchases,
     "fresh-tables": fresh_tables,
+    "instructions": instructions,
     "memory": memory,
 }

@@ -6,12 +6,15 @@ As what they fill the tables with must stay what these tables take; what they me
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from benchmarks import counted, opened, shaped, verified
+from benchmarks import counted, in_force, opened, shaped, traffic, verified
+from tests.support.desk import deliver
+from tests.support.policy_files import load
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -53,3 +56,11 @@ def test_a_benchmark_prints_its_table(
         status = ended.code
     assert printed in capsys.readouterr().out
     assert int(status) in (0, 1)
+
+
+@pytest.mark.parametrize("file", [in_force.plain, in_force.instructed])
+def test_what_is_in_force_in_a_benchmark_changes_no_answer(file: Callable[[], Any]) -> None:
+    load(file())
+    bodies = traffic.requests(traffic.SPREAD, 40, seed=1)
+    reasons = {deliver(body.encode()).json()["metadata"]["reason"] for body in bodies}
+    assert reasons == {"approved", "category_not_allowed"}
