@@ -11,7 +11,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from simulator.stripe.samples import MERCHANTS
-from tests.programs.program import Attempt, Figure, PolicyFile, amount_near
+from tests.programs.program import Attempt, Figure, PolicyFile, amount_near, some_time_later
 from tests.support.desk import NOON
 
 _ZONE = ZoneInfo("Europe/Brussels")
@@ -56,7 +56,7 @@ def _begins(interval: str, at: int) -> float:
 
 
 class Odoo:
-    """A company with four employees, and several cards of theirs. Time passes quickly."""
+    """A company with four employees, and several cards of theirs."""
 
     begins = NOON
 
@@ -105,11 +105,7 @@ class Odoo:
         }
 
     def next_at(self, at: int, chance: Random) -> int:
-        """Some hours later, now and then a second before or at the midnight to come."""
-        tomorrow = datetime.fromtimestamp(at, _ZONE).date() + timedelta(days=1)
-        midnight = int(datetime.combine(tomorrow, time(), _ZONE).timestamp())
-        waits = [chance.randint(60, 5 * 3_600) for _ in range(6)]
-        return chance.choice([*(at + wait for wait in waits), midnight - 1, midnight])
+        return some_time_later(at, _ZONE, chance)
 
     def attempt(self, at: int, chance: Random) -> Attempt:
         card = chance.choice([*self.cards.values()])
@@ -188,7 +184,7 @@ class Odoo:
             case "codes":
                 card.codes = chance.sample(_CODES, chance.choice((0, 0, 4, 8)))
             case "at once":
-                card.at_once = chance.choice((0, chance.randint(1_000, 60_000)))
+                card.at_once = chance.choice((0, 0, chance.randint(1_000, 60_000)))
             case "amount":
                 card.amount = chance.choice((0, *[chance.randint(5_000, 200_000)] * 3))
             case "interval":

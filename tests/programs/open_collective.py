@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from simulator.stripe.samples import MERCHANTS
-from tests.programs.program import Attempt, Figure, Funds, PolicyFile, amount_near
+from tests.programs.program import Attempt, Figure, Funds, PolicyFile, amount_near, some_time_later
 
 _INTERVALS = ("per_authorization", "daily", "weekly", "monthly", "yearly", "all_time")
 _SHOPS = [shop for shop in MERCHANTS if shop.currency == "eur" and shop.mcc != "5542"]
@@ -69,7 +69,7 @@ def _begins(interval: str, now: datetime) -> float:
 
 
 class OpenCollective:
-    """Collectives of two hosts, with several cards each. Time passes quickly."""
+    """Collectives of two hosts, with several cards each."""
 
     begins = 2_000_000_000
     """Pots count from their first entry on, which is made now; and a seed always plays the same."""
@@ -125,10 +125,7 @@ class OpenCollective:
         }
 
     def next_at(self, at: int, chance: Random) -> int:
-        """Some hours later, now and then a second before or at the midnight to come."""
-        midnight = at - at % 86_400 + 86_400
-        waits = [chance.randint(60, 4 * 3_600) for _ in range(6)]
-        return chance.choice([*(at + wait for wait in waits), midnight - 1, midnight])
+        return some_time_later(at, UTC, chance)
 
     def attempt(self, at: int, chance: Random) -> Attempt:
         card = chance.choice([*self.cards.values()])

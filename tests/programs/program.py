@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta, tzinfo
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -113,6 +114,18 @@ class Funds:
         """Those that no file had yet."""
         pending, self.pending = self.pending, []
         return pending
+
+
+def some_time_later(at: int, zone: tzinfo, chance: Random) -> int:
+    """Within the hour; now and then some days later, where a day, week or month begins or ends."""
+    if chance.randrange(20):
+        return at + chance.randint(60, 3_600)
+    today = datetime.fromtimestamp(at, zone).date()
+    next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    to_monday = 7 - today.weekday()
+    days = chance.choice((1, to_monday, to_monday, to_monday + 6, (next_month - today).days))
+    midnight = int(datetime.combine(today + timedelta(days=days), time(), zone).timestamp())
+    return max(at + 60, midnight - chance.choice((0, 1, chance.randint(1, 4 * 3_600))))
 
 
 def amount_near(left: int, chance: Random) -> int:

@@ -23,7 +23,7 @@ REASONS = {
 
 @pytest.mark.parametrize(("name", "reasons"), REASONS.items())
 def test_the_desk_answers_as_the_program_does(name: str, reasons: set[str]) -> None:
-    played = play(name, 150, "plain")
+    played = play(name, 150, "second")
     assert played.differences == []
     assert reasons - played.reasons.keys() == set()
     assert redecided() == []
