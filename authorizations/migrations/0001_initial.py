@@ -1402,6 +1402,7 @@ class Migration(migrations.Migration):
                             ("category_not_allowed", "Merchant category not allowed"),
                             ("merchant_not_allowed", "Merchant not allowed"),
                             ("no_condition_met", "No condition met"),
+                            ("first_purchase_not_allowed", "First purchase not allowed"),
                             ("card_presence_not_allowed", "Online or in person not allowed"),
                             (
                                 "authorization_method_not_allowed",
@@ -2015,6 +2016,17 @@ class Migration(migrations.Migration):
                 condition=models.Q(("attempt", "declined")),
                 fields=["card", "created"],
                 name="authorization_declined",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="authorization",
+            index=models.Index(
+                models.F("card"),
+                models.F("merchant_country"),
+                models.F("category_code"),
+                django.db.models.functions.text.Left("network_id", 64),
+                condition=models.Q(("count__gt", 0)),
+                name="authorization_places",
             ),
         ),
         migrations.AddIndex(

@@ -25,6 +25,8 @@ TRAVEL: Document = {
     "required_merchant_data": [],
     "card_currency_only": False,
     "any_of": [],
+    "first_purchases": [],
+    "first_purchase_amount": None,
     "exempt_merchants": [],
     "allowed_card_presences": [],
     "blocked_card_presences": [],

@@ -32,6 +32,8 @@ WHOLE: dict[str, Any] = {
             "blocked_merchant_postal_codes": ["13*"],
             "required_merchant_data": ["country"],
             "card_currency_only": True,
+            "first_purchases": ["merchant", "country"],
+            "first_purchase_amount": 5_000,
             "network_token": "forbidden",
             "required_verification": ["cvc"],
             "max_network_risk_score": 90,

@@ -82,6 +82,8 @@ def _field_of(setting: Setting) -> forms.Field:
     of: dict[str, Any] = {"help_text": setting.help}
     if setting.field is FieldKind.WHOLE_NUMBER:
         return number(**of)
+    if setting.field is FieldKind.MONEY:
+        return MoneyField(**of)
     if setting.field is FieldKind.YES_NO:
         return switch(**of)
     if setting.field is FieldKind.ONE_CHOICE:

@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.clocks import zone
 from authorizations.rules.basics.countries import known_countries
-from authorizations.rules.basics.fields import nearest, quoted
+from authorizations.rules.basics.fields import Fields, nearest, quoted
 from authorizations.rules.basics.filters import known_categories
 from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
 
@@ -92,6 +92,14 @@ def amount(given: object) -> int:
     if given > MAX_AMOUNT:
         raise ValueError(f"The amount is too large: {MAX_AMOUNT} is the most.")
     return given
+
+
+def money(fields: Fields, key: str) -> int | None:
+    """An amount above 0 in the smallest unit of the policy's currency, or None."""
+    wrong = "Give the amount as a whole number in the smallest unit, such as 500 for €5.00."
+    if fields.has(key) and not fields.has("currency"):
+        fields.problem(key, 'Say in which currency: give the policy a "currency".')
+    return fields.value(key, whole_number(1, MAX_AMOUNT, wrong), None)
 
 
 def one_of(kind: str, known: Iterable[str]) -> Callable[[object], str]:

@@ -59,7 +59,9 @@ def _stop_check(request: AuthorizationRequest, stop: Stop) -> Check:
     return Check(rule, passed=False, scope=stop.scope, found=found, limit=kept)
 
 
-def policy_checks(request: AuthorizationRequest, policy: AppliedControls) -> Iterator[Check]:
+def policy_checks(
+    request: AuthorizationRequest, context: PurchaseContext, policy: AppliedControls
+) -> Iterator[Check]:
     """A check for each rule that the policy sets, in order of precedence.
 
     A check of a rule that only an exempt merchant passes has the entry beside its limit.
@@ -67,7 +69,10 @@ def policy_checks(request: AuthorizationRequest, policy: AppliedControls) -> Ite
     version, name, scope = policy.version_id, policy.controls.name, policy.scope
     exemption, exempt = policy.controls.exemption, None
     for rule in policy.controls.rules:
-        passed, found, limit = rule.check(request)
+        ruling = rule.check_with(request, context)
+        if ruling is None:
+            continue
+        passed, found, limit = ruling
         if not passed and exemption and rule.spares_exempt:
             exempt = exempt or exemption.entry_for(request)
             if exempt:

@@ -15,6 +15,7 @@ from authorizations.rules.basics.controls import (
 from authorizations.rules.basics.filters import MATCHING
 from authorizations.rules.decision.exemption import Exemption
 from authorizations.rules.decision.rule import Rule
+from authorizations.rules.decision.values import FirstOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,9 @@ class SpendingControls:
     """A policy version as a value; empty and None mean that nothing is set.
 
     `rules` are in order of precedence. `attempt_limits` are the limits on attempts, apart from the
-    others: they count no money, and always measure the card. `matching` is how merchants are
-    matched: see filters.MATCHING.
+    others: they count no money, and always measure the card. `first_of` is what its rules ask
+    whether a purchase is the card's first one of. `matching` is how merchants are matched: see
+    filters.MATCHING.
     """
 
     name: str
@@ -41,6 +43,7 @@ class SpendingControls:
     stand_in_cap: int | None = None
     spending_limits: tuple[LimitControl, ...] = ()
     attempt_limits: tuple[LimitControl, ...] = ()
+    first_of: tuple[FirstOf, ...] = ()
     matching: int = MATCHING
 
     @property

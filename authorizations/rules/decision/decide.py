@@ -81,7 +81,7 @@ def _trace(
         if request.unreadable and (fields := unreadable_fields(request, policy.controls)):
             yield unreadable_check(policy, fields)
             ruling, limiting = without_rules_on(policy, fields), without_limits_on(policy, fields)
-        yield from policy_checks(request, ruling)
+        yield from policy_checks(request, context, ruling)
         if limiting.attempts:
             yield from attempt_checks(limiting)
         if request.amount:

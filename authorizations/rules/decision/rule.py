@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.fields import Fields, Problem
 from authorizations.rules.basics.parsing import flag
-from authorizations.rules.decision.values import Check, DeclineReason, Json
+from authorizations.rules.decision.values import Check, DeclineReason, Json, PurchaseContext
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 
@@ -55,6 +55,9 @@ class FieldKind(StrEnum):
     HOURS = "hours"
     CONDITIONS = "conditions"
     WHOLE_NUMBER = "whole_number"
+    MONEY = "money"
+    """An amount in the smallest unit of the policy's currency."""
+
     YES_NO = "yes_no"
     """A switch; its value is False if nothing is set."""
 
@@ -144,6 +147,17 @@ class Rule(ABC):
     @abstractmethod
     def check(self, request: AuthorizationRequest) -> Ruling:
         """Evaluate the rule for a request, which alone determines the result."""
+
+    def check_with(self, request: AuthorizationRequest, context: PurchaseContext) -> Ruling | None:
+        """Evaluate the rule beside the state of the card; None if it has no say on this request.
+
+        Most rules don't look at it.
+        """
+        return self.check(request)
+
+    def needs_history(self, request: AuthorizationRequest, context: PurchaseContext) -> bool:
+        """Whether the result depends on what the card has bought before."""
+        return False
 
     @classmethod
     @abstractmethod

@@ -64,6 +64,7 @@ class Measure(StrEnum):
     CAP = "cap"
     REMAINING = "remaining"
     FUNDS = "funds"
+    FIRST_PURCHASE = "first_purchase"
     UNKNOWN = "unknown"
 
 
@@ -144,7 +145,7 @@ def windows_needed(
     Empty if the purchase is declined regardless of usage, or if no limit with a window applies.
     """
     unused = _Unused.of(request, context, applied)
-    if not unused.is_approved:
+    if not unused.is_approved or any(map(unused.needs_history, applied)):
         return {}
     found: dict[Window, LimitFilter] = {}
     for policy, limits in unused.uncertain(applied):
@@ -207,11 +208,27 @@ class _Unused(NamedTuple):
 
     @property
     def certain(self) -> tuple[Check, ...]:
-        """The checks without the limits that passed only for lack of usage."""
+        """The checks without those that passed only for lack of usage, or of earlier purchases."""
         return tuple(
             check
             for check in self.decision.trace
-            if not (check.passed and check.figures and _needs_usage(check.figures))
+            if not (
+                check.passed
+                and (
+                    check.rule is DeclineReason.FIRST_PURCHASE_NOT_ALLOWED
+                    or (check.figures and _needs_usage(check.figures))
+                )
+            )
+        )
+
+    def needs_history(self, policy: AppliedControls) -> bool:
+        """Whether a rule of the policy asks what the card has bought before."""
+        reserving = replace(self.request, amount=self.decision.amount)
+        exemption = policy.controls.exemption
+        return any(
+            rule.needs_history(reserving, self.purchase_context)
+            and not (rule.spares_exempt and exemption and exemption.entry_for(reserving))
+            for rule in policy.controls.rules
         )
 
     def uncertain(
@@ -245,6 +262,9 @@ class _Unused(NamedTuple):
         """Checks per policy: the purchase, each window's cap and what it had remaining."""
         at, hosts = self.request.created, context.hosts
         windows = dict(context.windows)
+        for policy in applied:
+            if self.needs_history(policy):
+                yield _check(policy, None, Measure.FIRST_PURCHASE)
         for policy, limits in self.uncertain(applied):
             if any(limit.interval is Interval.FUNDS for limit, _ in limits):
                 yield _check(policy, None, Measure.FUNDS)

@@ -60,6 +60,7 @@ class DeclineReason(StrEnum):
     CATEGORY_NOT_ALLOWED = "category_not_allowed"
     MERCHANT_NOT_ALLOWED = "merchant_not_allowed"
     NO_CONDITION_MET = "no_condition_met"
+    FIRST_PURCHASE_NOT_ALLOWED = "first_purchase_not_allowed"
     CARD_PRESENCE_NOT_ALLOWED = "card_presence_not_allowed"
     AUTHORIZATION_METHOD_NOT_ALLOWED = "authorization_method_not_allowed"
     WALLET_NOT_ALLOWED = "wallet_not_allowed"
@@ -74,6 +75,14 @@ class DeclineReason(StrEnum):
     FUNDS_EXCEEDED = "funds_exceeded"
     COUNT_LIMIT_EXCEEDED = "count_limit_exceeded"
     LIMIT_NOT_COUNTED_YET = "limit_not_counted_yet"
+
+
+class FirstOf(StrEnum):
+    """What a purchase can be a card's first one of."""
+
+    MERCHANT = "merchant"
+    CATEGORY = "category"
+    COUNTRY = "country"
 
 
 class Window(NamedTuple):
@@ -125,7 +134,8 @@ class PurchaseContext:
     That approval counts until Stripe reports the outcome, so `counted` includes only what it has
     beyond the amount requested now. `stops` are the freezes and blocks in the card's present
     scopes that stop this request, `exceptions` those that were in force and unused and concern it,
-    `exclusions` those that left out a policy.
+    `exclusions` those that left out a policy. `first_of` says what this would be the card's first
+    purchase of, among what policies ask for.
     """
 
     card_frozen: bool = False
@@ -136,6 +146,7 @@ class PurchaseContext:
     stops: tuple[Stop, ...] = ()
     exceptions: tuple[PurchaseException, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    first_of: tuple[FirstOf, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from authorizations.rules.kinds.categories import Categories
 from authorizations.rules.kinds.currency import Currencies
 from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
 from authorizations.rules.kinds.exempt_merchants import EXEMPT_MERCHANTS
+from authorizations.rules.kinds.first_purchases import FirstPurchases
 from authorizations.rules.kinds.merchant_cities import MerchantCities
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
 from authorizations.rules.kinds.merchant_currency import CardCurrencyOnly
@@ -38,7 +39,7 @@ RULES: tuple[type[Rule], ...] = (
     *(Currencies, CardCurrencyOnly),
     *(MerchantCountryRequired, MerchantCountries),
     *(MerchantStates, MerchantCities, MerchantPostalCodes),
-    *(CategoryRequired, Categories, Merchants, AnyOf),
+    *(CategoryRequired, Categories, Merchants, AnyOf, FirstPurchases),
     *(CardPresences, AuthorizationMethods, Wallets, NetworkTokens),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     Schedule,
@@ -50,6 +51,7 @@ ON_PAGE: tuple[type[Rule], ...] = (
     *(Categories, MerchantCountries, MerchantStates),
     *(MerchantCities, MerchantPostalCodes, Merchants),
     *(CategoryRequired, MerchantCountryRequired, CardCurrencyOnly, AnyOf),
+    FirstPurchases,
     *(CardPresences, AuthorizationMethods, Wallets, NetworkTokens),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     *(Schedule, UsableFrom, UsableUntil, CardAge),

@@ -13,7 +13,7 @@ from authorizations.rules.basics.words import (
     filter_words,
     listed,
 )
-from authorizations.rules.decision.rule import Section, Setting
+from authorizations.rules.decision.rule import FieldKind, Section, Setting
 from authorizations.rules.kinds import SETTINGS
 from authorizations.rules.policy.document import completed, controls
 from authorizations.rules.policy.summary import limit_noun, limit_phrase, then_frozen_words
@@ -95,7 +95,10 @@ def _setting(document: Mapping[str, Any], key: str) -> str:
     return words(value)
 
 
-_MONEY = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
+_MONEY = (
+    *("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap"),
+    *(setting.key for setting in SETTINGS if setting.field is FieldKind.MONEY),
+)
 _SETTING_WORDS: dict[str, Callable[[str], str]] = {"currency": str.upper, "week_starts": str.title}
 
 

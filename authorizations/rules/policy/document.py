@@ -13,19 +13,20 @@ from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import Weekday
 from authorizations.rules.basics.fields import Fields, InvalidPolicyError, Problem, path_text
 from authorizations.rules.basics.filters import MATCHING, refuse_unknown
-from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.basics.parsing import (
     currency,
     flag,
+    money,
     one_of,
     text,
     time_zone,
-    whole_number,
 )
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.exemption import Exemption
+from authorizations.rules.decision.rule import rule_of
 from authorizations.rules.kinds import RULES, SETTINGS, rules_of
 from authorizations.rules.kinds.exempt_merchants import EXEMPT_MERCHANTS
+from authorizations.rules.kinds.first_purchases import FirstPurchases
 from authorizations.rules.policy.document_limits import (
     filter_of,
     in_order,
@@ -83,10 +84,10 @@ def normalize(document: object) -> dict[str, Any]:
         ),
         **{setting.key: setting.read(fields, setting.key) for setting in SETTINGS},
         "partial_approval": fields.value("partial_approval", flag, default=False),
-        smallest: _money(fields, smallest, policy_currency),
+        smallest: money(fields, smallest),
         "refunds_restore": fields.value("refunds_restore", flag, default=True),
-        "fuel_hold": _money(fields, "fuel_hold", policy_currency),
-        **_normal_stand_in(fields, policy_currency),
+        "fuel_hold": money(fields, "fuel_hold"),
+        **_normal_stand_in(fields),
         "spending_limits": normal_limits(fields, policy_currency),
     }
     for kind in RULES:
@@ -96,10 +97,10 @@ def normalize(document: object) -> dict[str, Any]:
     return {key: normal[key] for key in _KEYS}
 
 
-def _normal_stand_in(fields: Fields, policy_currency: str | None) -> dict[str, int | None]:
+def _normal_stand_in(fields: Fields) -> dict[str, int | None]:
     """What may be spent without the database: an amount per purchase, and a cap."""
     keys = ("stand_in_amount", "stand_in_cap")
-    amount, cap = (_money(fields, key, policy_currency) for key in keys)
+    amount, cap = (money(fields, key) for key in keys)
     for key, other in (keys, keys[::-1]):
         if fields.has(other) and not fields.has(key):
             fields.problem(
@@ -109,14 +110,6 @@ def _normal_stand_in(fields: Fields, policy_currency: str | None) -> dict[str, i
     if amount and cap and amount > cap:
         fields.problem(keys[1], "Make this at least the amount of a single purchase.")
     return dict(zip(keys, (amount, cap), strict=True))
-
-
-def _money(fields: Fields, key: str, policy_currency: str | None) -> int | None:
-    """An amount in the policy's currency, or None."""
-    wrong = "Give the amount as a whole number in the smallest unit, such as 500 for €5.00."
-    if fields.has(key) and not policy_currency and not fields.has("currency"):
-        fields.problem(key, 'Say in which currency: give the policy a "currency".')
-    return fields.value(key, whole_number(1, MAX_AMOUNT, wrong), None)
 
 
 def completed(normal: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,13 +139,15 @@ def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingCon
     policy_currency = normal["currency"] or ""
     keyed = zip(normal["spending_limits"], keys_of(normal["spending_limits"]), strict=True)
     limits = [limit_value(limit, key, policy_currency, matching) for limit, key in keyed]
+    rules = rules_of(normal, matching)
+    first = rule_of(FirstPurchases, rules)
     return SpendingControls(
         name=normal["name"],
         currency=policy_currency,
         unlimited=normal["unlimited"],
         time_zone=normal["time_zone"],
         week_starts=Weekday(normal["week_starts"]),
-        rules=rules_of(normal, matching),
+        rules=rules,
         exemption=Exemption.of(normal[EXEMPT_MERCHANTS.key], matching),
         partial_approval=normal["partial_approval"],
         smallest_partial_amount=normal["smallest_partial_amount"],
@@ -162,5 +157,6 @@ def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingCon
         stand_in_cap=normal["stand_in_cap"],
         spending_limits=tuple(limit for limit in limits if limit.attempts is None),
         attempt_limits=tuple(limit for limit in limits if limit.attempts is not None),
+        first_of=first.kinds if first else (),
         matching=matching,
     )

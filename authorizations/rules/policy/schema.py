@@ -136,7 +136,10 @@ def _document(
     """What a version says, between other keys."""
     money = "In the smallest unit of the policy's currency, such as 500 for \N{EURO SIGN}5.00."
     amount = _whole_number(1, MAX_AMOUNT)
-    in_currency = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
+    in_currency = (
+        *("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap"),
+        *(setting.key for setting in SETTINGS if setting.field is FieldKind.MONEY),
+    )
     properties = {
         **first,
         "currency": _optional(_ref("currency"), "The currency of its amounts."),
@@ -206,6 +209,7 @@ def _of_setting(setting: Setting) -> Schema:
     values: dict[FieldKind, Schema] = {
         FieldKind.ONE_CHOICE: choices,
         FieldKind.WHOLE_NUMBER: _whole_number(*setting.range) if setting.range else {},
+        FieldKind.MONEY: _whole_number(1, MAX_AMOUNT),
         FieldKind.YES_NO: {"type": "boolean"},
         FieldKind.MOMENT: _ref("moment"),
     }

@@ -77,6 +77,8 @@ def stand_in_sentence(check: Check) -> str:
     figures = check.figures
     if check.found == Measure.FUNDS:
         return "The purchase needs funds, which stand-in can't count: it spends none."
+    if check.found == Measure.FIRST_PURCHASE:
+        return "Whether the card has paid there before is not known in stand-in."
     if figures is None:
         if check.policy is None:
             return REFUSALS[Refusal(check.found or "")]

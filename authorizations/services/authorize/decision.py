@@ -21,6 +21,7 @@ from authorizations.rules.decision.values import (
     WindowUsage,
 )
 from authorizations.rules.decision.windows import limit_concerns, windows_at, windows_for
+from authorizations.rules.kinds.first_purchases import is_same
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.rules.purchases.books import OurResponse
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -28,7 +29,8 @@ from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.authorize.outcome import Freeze, Outcome
 from authorizations.services.purchases.in_turn import PurchaseInTurn, in_turn
 from authorizations.services.purchases.steps import Steps
-from authorizations.services.store import limited_attempts
+from authorizations.services.store import first_purchases, limited_attempts
+from authorizations.services.store.first_purchases import Sought, kinds_of
 from authorizations.services.store.limited_attempts import (
     LimitedAttempts,
     MadeAttempt,
@@ -69,6 +71,7 @@ def decide_in_turn(
     `asked` is for, beside those that `leaves`, and those of a card that one before them froze.
     """
     made: list[MadeAttempt] = []
+    decided: list[Outcome] = []
     frozen: set[str] = set()
     used: set[int | None] = set()
 
@@ -80,9 +83,15 @@ def decide_in_turn(
                 unused = tuple(one for one in existing.exceptions if one.id not in used)
                 existing = replace(existing, exceptions=unused)
             existing = _after(existing, purchase.locked.root_id, made)
+            if kinds_of(policy.controls for policy in existing.applied):
+                before = [it for it in decided if it.locked.root_id == purchase.locked.root_id]
+                if any(map(_gives_back, before)):
+                    return None
+                existing = _not_first(existing, purchase.request, before)
             outcome = yield from decide_purchase(replace(purchase, existing=existing))
             if leaves(outcome):
                 return None
+            decided.append(outcome)
             used.add(outcome.decision.exception)
             made.extend([outcome.attempt] if outcome.attempt else [])
             if outcome.freezes:
@@ -91,7 +100,7 @@ def decide_in_turn(
 
         return PurchaseInTurn(purchase.locked, purchase.existing, work)
 
-    purchases = yield from _with_attempts(purchases)
+    purchases = yield from _with_history(purchases)
     turns = list(map(turn, purchases))
     return (yield from in_turn(turns, lambda outcome: outcome.remembered, asked))
 
@@ -105,8 +114,30 @@ def _after(existing: Existing, root_id: str, made: Sequence[MadeAttempt]) -> Exi
     return replace(existing, attempts=attempts) if attempts else existing
 
 
-def _with_attempts(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest]]:
-    """The purchases with what limits on attempts count, read at once."""
+def _not_first(
+    existing: Existing, request: AuthorizationRequest, before: Sequence[Outcome]
+) -> Existing:
+    """What is recorded, with this card's purchases that are not written yet."""
+    bought = [it.request.merchant for it in before if it.steps and it.steps.counted.count]
+    first = tuple(
+        kind
+        for kind in existing.first_of
+        if not any(is_same(kind, request.merchant, merchant) for merchant in bought)
+    )
+    return replace(existing, first_of=first)
+
+
+def _gives_back(outcome: Outcome) -> bool:
+    """Whether a purchase that counted does no longer: Stripe in the end did not approve it."""
+    steps = outcome.steps
+    return steps is not None and steps.counted.count < steps.counted_before.count
+
+
+def _with_history(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest]]:
+    """The purchases with what limits on attempts count and what they are the first of.
+
+    Each is read at once for all, and not at all where no policy asks.
+    """
     asked = [
         (
             it.request.authorization_id,
@@ -115,10 +146,21 @@ def _with_attempts(purchases: Sequence[LockedRequest]) -> Plan[list[LockedReques
         )
         for it in purchases
     ]
-    found = yield from limited_attempts.read(asked)
+    counted = yield from limited_attempts.read(asked)
+    first = yield from first_purchases.read(
+        [
+            Sought(
+                it.request.authorization_id,
+                it.locked.root_id,
+                it.request.merchant,
+                kinds_of(policy.controls for policy in it.existing.applied),
+            )
+            for it in purchases
+        ]
+    )
     return [
-        replace(it, existing=replace(it.existing, attempts=attempts))
-        for it, attempts in zip(purchases, found, strict=True)
+        replace(it, existing=replace(it.existing, attempts=attempts, first_of=kinds))
+        for it, attempts, kinds in zip(purchases, counted, first, strict=True)
     ]
 
 
@@ -176,7 +218,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
     if existing.purchase and not existing.purchase.is_of(request):
         return _contradicted(request, locked, existing)
     if existing.attempts is None:
-        [purchase] = yield from _with_attempts([purchase])
+        [purchase] = yield from _with_history([purchase])
         existing = purchase.existing
     applied = _measured_attempts(existing.applied, existing.attempts or ())
     steps = Steps(existing.books, request.merchant)
@@ -201,6 +243,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
             if one.concerns(request.card.id, request.asked_at, reserving, request.currency)
         ),
         existing.exclusions,
+        existing.first_of,
     )
     windows = windows_for(request, existing.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full

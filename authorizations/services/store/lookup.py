@@ -19,6 +19,7 @@ from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.values import FirstOf
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import (
@@ -117,7 +118,8 @@ class Existing:
     to this authorization are booked under a different row. `stops` hold in the scopes that the card
     has now, which may be others than those of the purchase. `exceptions` are those of this card
     that nothing has used, `exclusions` left out policies. `in_force` has the version of each
-    policy. `attempts` are those that limits on attempts count, None if they are not read yet.
+    policy. `attempts` are those that limits on attempts count, None if they are not read yet, nor
+    is what the purchase is the card's `first_of`.
     """
 
     is_decided: bool
@@ -129,6 +131,7 @@ class Existing:
     exceptions: tuple[PurchaseException, ...] = ()
     in_force: Mapping[int, int] = field(default_factory=dict)
     attempts: tuple[LimitedAttempts, ...] | None = None
+    first_of: tuple[FirstOf, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
 
     @property

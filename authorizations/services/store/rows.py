@@ -160,9 +160,9 @@ def unread_columns(received_at: datetime) -> QuestionColumns:
 
 
 def context(found: PurchaseContext) -> dict[str, Any]:
-    """A context as its column has it: exceptions and exclusions only where there are any."""
+    """A context as its column has it: what most have nothing of only where there is some."""
     fields = {name: getattr(found, name) for name in PurchaseContext.__slots__}
-    for name in ("exceptions", "exclusions"):
+    for name in ("exceptions", "exclusions", "first_of"):
         if not fields[name]:
             del fields[name]
     return fields

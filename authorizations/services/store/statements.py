@@ -13,6 +13,8 @@ committed when it began, so anything else that a waiting lock read, such as a su
 be out of date once it has the lock. Each LOCK_ returns locked rows alone.
 """
 
+from authorizations.models.ledger import INDEXED_NETWORK_ID
+
 _LOCKED = "ORDER BY id FOR NO KEY UPDATE"
 """Ordered by id, so that there is no deadlock. FOR NO KEY UPDATE doesn't block rows that refer to
 the locked ones."""
@@ -257,6 +259,56 @@ LEFT JOIN LATERAL (
 A limit's name is its policy's id and its key. Of a card with more than `at_once` attempts that the
 limit may count there is a row that says so, unless it counts `most` of the latest ones.
 """
+
+
+def first_purchases(counts: str) -> str:
+    """SQL for whether cards have an earlier purchase at a merchant, in a category, in a country.
+
+    `counts` says which authorizations, as `purchase`, are purchases. What is not asked is null.
+    kinds.first_purchases.is_same compares in the same way.
+    """
+    country = "merchant_country = asked.country"
+    code = "category_code = asked.code"
+    # The index has the beginning alone.
+    begins = f"left(network_id, {INDEXED_NETWORK_ID})"
+    network_id = f"""{begins} = left(asked.network_id, {INDEXED_NETWORK_ID})
+            AND network_id = asked.network_id"""
+
+    def of_chain(alike: str) -> str:
+        return f"""authorizations_authorization AS purchase
+        WHERE card_id = ANY(chain.cards) AND {alike} AND id <> asked.own AND {counts}"""
+
+    def is_there(alike: str) -> str:
+        return f"EXISTS (SELECT FROM {of_chain(alike)})"
+
+    def is_named(alike: str) -> str:
+        # Folding takes longer than reading a name, so each is folded once.
+        return f"""(asked.name <> '' AND EXISTS (
+        SELECT FROM (SELECT DISTINCT merchant_name FROM {of_chain(alike)} OFFSET 0) AS named
+        WHERE authorizations_folded(merchant_name) = asked.name
+    ))"""  # noqa: S608 - all of it is written here
+
+    return f"""
+SELECT
+    asked.place,
+    CASE WHEN NOT of_merchant THEN NULL WHEN asked.network_id = '' THEN {is_named(country)}
+    ELSE {is_there(network_id)} OR {is_named(f"{country} AND {begins} = ''")} END,
+    CASE WHEN NOT of_category THEN NULL WHEN asked.code <> '' THEN {is_there(code)}
+    ELSE {is_there(f"{code} AND category = asked.category_name")} END,
+    CASE WHEN of_country THEN {is_there(country)} END
+FROM json_to_recordset(%(asked)s::json) AS asked(
+    place int, own text, root text, country text, code text, category_name text, network_id text,
+    name text, position bigint, of_merchant boolean, of_category boolean, of_country boolean
+)
+CROSS JOIN LATERAL (
+    SELECT ARRAY(SELECT id FROM authorizations_card WHERE root_id = asked.root) AS cards
+    OFFSET 0  -- so that the index is always read by the card
+) AS chain
+"""  # noqa: S608 - all of it is written here
+
+
+FIRST_PURCHASES = first_purchases("count > 0")
+"""What each purchase that is asked about is not the first one of."""
 
 STRAYS = """
 SELECT DISTINCT linked FROM authorizations_transaction

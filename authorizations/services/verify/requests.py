@@ -19,6 +19,7 @@ from authorizations.services.verify.checking import (
     row_pieces,
     summaries,
 )
+from authorizations.services.verify.first_purchases import first_purchase_differences
 from authorizations.services.verify.pots import Funds
 from authorizations.services.verify.ranges import Ids
 from authorizations.services.verify.record_checks import (
@@ -77,6 +78,13 @@ def verify_requests(ids: Ids) -> Iterator[Checked]:
                 names = ", ".join(decision.pk for decision in ours[row.pk])
                 found.append(Difference(f"request {row.pk}", "decisions", names, "one"))
             found += arrivals.next(row, ours[row.pk])
+        found += first_purchase_differences(
+            [
+                (decision, purchases.get(decision.authorization_id or ""))
+                for decisions_on_one in ours.values()
+                for decision in decisions_on_one
+            ]
+        )
         for row in repeated:
             found += repeat_differences(row, recorded[row.pk])
         for decision in decisions:

@@ -14,6 +14,7 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide, deciding_check
 from authorizations.rules.decision.values import (
     DeclineReason,
+    FirstOf,
     PurchaseContext,
     Verdict,
     WindowUsage,
@@ -128,6 +129,11 @@ OF_POLICIES = [
         {"any_of": [{"merchants": ["casino"]}, {"countries": ["FR"]}]},
     ),
     Rule(
+        DeclineReason.FIRST_PURCHASE_NOT_ALLOWED,
+        {"first_purchases": ["category"]},
+        {"first_purchases": ["merchant"]},
+    ),
+    Rule(
         DeclineReason.CARD_PRESENCE_NOT_ALLOWED,
         {"blocked_card_presences": ["present"]},
         {"blocked_card_presences": ["not_present"]},
@@ -228,6 +234,7 @@ def failing(*reasons: DeclineReason) -> Verdict:
     context = PurchaseContext(
         card_frozen=any(it.card_frozen for it in standing),
         stops=tuple(stop for it in standing for stop in it.stops),
+        first_of=(FirstOf.CATEGORY,),
     )
     policies = [applied(**rule.failing) for rule in OF_POLICIES if rule.reason in reasons]
     asked = DUBIOUS

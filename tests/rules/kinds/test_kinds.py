@@ -34,6 +34,8 @@ EVERY: dict[str, Any] = {
     "required_merchant_data": ["category", "country"],
     "any_of": [{"categories": ["bakeries"], "countries": ["DE"]}, {"merchants": ["Uber"]}],
     "exempt_merchants": [{"network_id": "99"}],
+    "first_purchases": ["merchant", "category", "country"],
+    "first_purchase_amount": 5_000,
     "card_currency_only": True,
     "network_token": "required",
     "minimum_card_age_days": 30,

@@ -197,6 +197,8 @@ def test_every_key_of_a_policy_is_compared() -> None:
         "blocked_merchant_postal_codes": ["75*"],
         "required_merchant_data": ["country"],
         "card_currency_only": True,
+        "first_purchases": ["merchant"],
+        "first_purchase_amount": 5_000,
         "network_token": "required",
         "network_risk_despite_challenge": True,
         "minimum_card_age_days": 30,
@@ -206,6 +208,6 @@ def test_every_key_of_a_policy_is_compared() -> None:
     bare = normalize({"name": "Bare"})
     for key, value in normalize(full).items():
         if value != bare[key] and key not in {"spending_limits", "schedule"}:
-            is_money = key in {"smallest_partial_amount", "fuel_hold"} or "stand_in" in key
+            is_money = key.endswith("_amount") or key in {"fuel_hold", "stand_in_cap"}
             before = bare | ({"currency": "eur"} if is_money else {})
             assert differences(before, before | {key: value}), key

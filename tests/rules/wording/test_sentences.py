@@ -14,6 +14,7 @@ from authorizations.rules.decision.controls import AppliedControls, AttemptsUsed
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.values import (
     DeclineReason,
+    FirstOf,
     Json,
     LimitFigures,
     PurchaseContext,
@@ -392,6 +393,7 @@ STRICT = {
     "blocked_merchant_postal_codes": ["75*"],
     "required_merchant_data": ["category", "country"],
     "card_currency_only": True,
+    "first_purchases": ["merchant", "country"],
     "network_token": "required",
     "minimum_card_age_days": 30,
     "allowed_merchants": ["Uber"],
@@ -449,7 +451,7 @@ def test_every_rule_that_decide_can_fail_has_a_sentence_of_its_own() -> None:
     odd = replace(asked, unreadable=("country",))
     silent = replace(asked, merchant=merchant(country="", category="", category_code=""))
     blocked = Stop(1, Scope(ScopeKind.PROGRAM, ""), category=asked.merchant.category)
-    stopped = PurchaseContext(card_frozen=True, stops=(blocked,))
+    stopped = PurchaseContext(card_frozen=True, stops=(blocked,), first_of=(*FirstOf,))
     traces = [decide(it, stopped, policies, usage).trace for it in (asked, odd, silent)]
     trace = [check for each in traces for check in each]
     assert {check.rule for check in trace if not check.passed} == {

@@ -466,6 +466,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "scopes": ["card:ic_7", "cardholder:ich_7", "group:100007"],
         "measured": ["card:ic_7", "cardholder:ich_7", "group:100007", "member:100007:ich_7"],
     },
+    "FIRST_PURCHASES": {
+        "asked": json.dumps(
+            [
+                {"place": 0, "own": "iauth_new", "root": "ic_7", "country": "FR", "code": "5462",
+                 "category_name": "bakeries", "network_id": "9", "name": "lepic", "position": 0,
+                 "of_merchant": True, "of_category": True, "of_country": True}
+            ]
+        )
+    },
     "STRAYS": {"authorizations": ["iauth_many_7"]},
     "VERSIONS": {"ids": [100007]},
     "SUM": {
