@@ -54,8 +54,8 @@ def publish(
             if normal["name"] != policy.name:
                 raise PlanError("A planned version can't rename its policy: rename it first.")
         version = policy.version_in_force
-        ending = policy.plans.filter(version=version, ends_at__isnull=False)
-        if times is None and version and version.document == normal and not ending.exists():
+        by_plan = policy.plans.filter(version=version)
+        if times is None and version and version.document == normal and not by_plan.exists():
             return Published(version, is_new=False, begun=begin(policy))
         content = canonical_json(normal)
         last = policy.versions.order_by("-number").first()

@@ -63,6 +63,16 @@ def test_a_file_plans_versions_and_says_so() -> None:
     assert largest() == 100
 
 
+def test_what_is_in_force_by_a_plan_can_be_published_without_one() -> None:
+    load(team(limited(200, **{"from": day(-1), "until": None})))
+    alone = {"policies": [{"name": "Team", **limited(200)}]}
+    assert load(alone)
+    assert not load(alone)
+    assert largest() == 200
+    policy = Policy.objects.get()
+    assert policy.version_in_force == policy.current_version
+
+
 def test_imported_again_it_changes_nothing_and_it_comes_back_as_it_went() -> None:
     load(FILE)
     assert not compare(json.dumps(FILE))
