@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from authorizations.models import LedgerCause
-from authorizations.rules.decision.attempts import attempt_of, has_room, reached
+from authorizations.rules.decision.attempts import Attempt, attempt_of, has_room, reached
 from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
@@ -267,14 +267,17 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         steps=steps,
         remembered=measured.changed(taken),
         attempt=attempt,
-        freezes=_freezes(attempt, applied, existing.in_force) if attempt else (),
+        freezes=freezes_by(attempt.attempt, applied, existing.in_force) if attempt else (),
     )
 
 
-def _freezes(
-    attempt: MadeAttempt, applied: Sequence[AppliedControls], in_force: Mapping[int, int]
+def freezes_by(
+    attempt: Attempt, applied: Sequence[AppliedControls], in_force: Mapping[int, int]
 ) -> tuple[Freeze, ...]:
-    """The freezes of the card that this attempt causes, one for each limit that it reaches."""
+    """The freezes of the card that this attempt causes, one for each limit that it reaches.
+
+    `in_force` has the version of each policy by which it was decided.
+    """
     policies = {version_id: policy_id for policy_id, version_id in in_force.items()}
     freezes = {
         limit_name(policies[policy.version_id], limit.key): Freeze(
@@ -282,7 +285,7 @@ def _freezes(
             minutes=limit.then_freeze or None,
             reason=f"{limit_phrase(limit)} ({policy.controls.name})",
         )
-        for policy, limit in reached(attempt.attempt, applied)
+        for policy, limit in reached(attempt, applied)
     }
     return tuple(freezes.values())
 

@@ -115,7 +115,11 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
             again |= yield from _created(unknown)
         return Decided([None for _ in members], locked_out, again)
     written, computed = _answered(members, outcomes, noted)
-    freezes = [statement for outcome in outcomes.values() for statement in freezing(outcome)]
+    freezes = [
+        statement
+        for it in outcomes.values()
+        for statement in freezing(it.freezes, it.request, it.request.event_id)
+    ]
     try:
         yield [*write_all(written), *freezes, COMMIT]
     except psycopg.Error as error:

@@ -1,5 +1,6 @@
 """A decision of the database: all that it rested on, and the rows that it leaves behind."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from authorizations.rules.decision.controls import AppliedControls
@@ -83,20 +84,21 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
     )
 
 
-def freezing(outcome: Outcome) -> list[Statement]:
-    """The statements that freeze the card where a limit on attempts is reached; usually none."""
-    request = outcome.request
+def freezing(
+    freezes: Iterable[Freeze], request: AuthorizationRequest, decision_id: str
+) -> list[Statement]:
+    """The statements that freeze the card of a request as its decision causes; usually none."""
     return [
         Statement(
             write_statements.FREEZE_CARD,
             {
                 "card": request.card.id,
                 "limit": freeze.limit,
-                "decision": request.event_id,
+                "decision": decision_id,
                 "created": request.created,
                 "minutes": freeze.minutes,
                 "reason": freeze.reason[:500],
             },
         )
-        for freeze in outcome.freezes
+        for freeze in freezes
     ]

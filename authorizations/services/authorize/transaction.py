@@ -149,7 +149,7 @@ def _write(outcome: Outcome, delivery: Delivery, taken_in: TakenIn) -> Plan[byte
     request, steps = outcome.request, outcome.steps
     answer_body, written = rows_of(outcome, delivery)
     yield from writing.write(delivery, answer_body, written)
-    if freezes := freezing(outcome):
+    if freezes := freezing(outcome.freezes, request, request.event_id):
         yield freezes
     writing.once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
     if steps:

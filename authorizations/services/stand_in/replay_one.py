@@ -10,11 +10,12 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from authorizations.models import ExceptionUse, LedgerCause, WebhookRequest
+from authorizations.models import ExceptionUse, LedgerCause, PolicyVersion, WebhookRequest
 from authorizations.rules.decision.attempts import attempt_of
 from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.services.authorize.decision import answer_of, cause_of_answer
+from authorizations.services.authorize.decision import answer_of, cause_of_answer, freezes_by
+from authorizations.services.authorize.outcome import freezing
 from authorizations.services.purchases import linking
 from authorizations.services.purchases.entries import (
     WITHOUT_BOOKS,
@@ -25,11 +26,15 @@ from authorizations.services.purchases.entries import (
 )
 from authorizations.services.purchases.linking import TakenIn, take_in
 from authorizations.services.purchases.steps import Steps
+from authorizations.services.runtime import codec
+from authorizations.services.runtime.codec import DAMAGED
 from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.stand_in.decision_ids import AssignedId, assign_id
 from authorizations.services.stand_in.spool_record import SpoolRecord
 from authorizations.services.store import repeats, rows, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
+from authorizations.services.store.decision_row import UnreadableRowError, applied_of
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import lock
 from authorizations.services.store.plans import Plan, call
@@ -144,6 +149,9 @@ def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
         written = rows_of(booking, measured, [row], timezone.now(), attempt)
         written = replace(written, uses=[] if other else rows.exception_uses(row, locked))
         yield from writing.write(sent.delivery, sent.record.answer, written)
+        is_first = not (existing.purchase and existing.purchase.attempt)
+        if attempt and is_first and (freezes := (yield from _freezes(sent, request, row.id))):
+            yield freezes
         yield from linking.save(request, taken_in.transactions, booking.steps.last)
         yield from flag(booking, measured)
     else:
@@ -153,6 +161,27 @@ def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
         written = writing.Rows(decisions=[row], uses=uses)
         yield from writing.write(sent.delivery, sent.record.answer, written)
     return Replayed.CORRECTED if assigned.supersedes else Replayed.WRITTEN
+
+
+def _freezes(
+    sent: _SentAnswer, request: AuthorizationRequest, decision_id: str
+) -> Plan[list[Statement]]:
+    """What freezes the card, from now on, where the answer reached a limit on attempts.
+
+    Only an answer that the database computed knows what was counted.
+    """
+    named = [policy for policy in sent.record.policies if policy.attempts]
+    if not named:
+        return []
+    versions = PolicyVersion.objects.filter(pk__in=[policy.version for policy in named])
+    in_force = yield from call(lambda: dict(versions.values_list("policy_id", "pk")))
+    try:
+        applied = yield from call(lambda: applied_of(codec.plain(named)))
+    except (*DAMAGED, UnreadableRowError) as damage:  # such as a version that is not there
+        logger.warning("Limits on attempts of answer %s can't be read: %s", decision_id, damage)
+        return []
+    freezes = freezes_by(attempt_of(sent.decision), applied, in_force)
+    return freezing(freezes, request, decision_id)
 
 
 def _book(

@@ -289,7 +289,7 @@ def rights(roles: Roles) -> str:
     moving = "authorizations_move_chain(text, text)"
     grants.append(f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};")
     freezing = "authorizations_freeze_card(text, text, text, bigint, int, text)"
-    grants.append(f"GRANT EXECUTE ON FUNCTION {freezing} TO {names['webhook']};")
+    grants.append(f"GRANT EXECUTE ON FUNCTION {freezing} TO {names['webhook']}, {names['record']};")
     return "\n".join([RIGHTS.format(**names, **literals), *grants])
 
 

@@ -240,6 +240,18 @@ def test_an_answer_without_the_database_counts_once_it_is_replayed() -> None:
     assert differences() == []
 
 
+def test_after_a_lost_commit_its_replay_freezes_the_card(lose: Any) -> None:
+    limited(attempts=2, then_freeze=True)
+    assert ADA.reason(100) == "approved"
+    replay_all = lose(ADA.event(ADA.purchase(100), "evt_lost"))
+    assert not frozen()
+    assert replay_all() == ["written"]
+    [row] = frozen()
+    assert (row.terms["decision"], row.ends_at) == ("evt_lost", None)
+    assert ADA.reason(100) == "card_frozen"
+    assert_clean()
+
+
 def test_a_replacement_goes_on_with_the_attempts_of_the_card_it_replaces() -> None:
     limited()
     new = Shopper(card_id="ic_new", cardholder_id="ich_ada", card={"replacement_for": "ic_ada"})

@@ -2,9 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,14 +20,11 @@ from authorizations.models import (
 )
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.purchase_exceptions import Waiver
-from authorizations.services.authorize import transaction as deciding
 from authorizations.services.authorize.group import Member, decide_together
-from authorizations.services.authorize.transaction import CommitUnknownError
 from authorizations.services.host import local_copy
 from authorizations.services.policies import purchase_exceptions, stops
 from authorizations.services.policies.purchase_exceptions import allow_once, waivable
 from authorizations.services.policies.stops import StopError
-from authorizations.services.stand_in import answers, replay
 from authorizations.services.stand_in.local_copy_refresh import renew_cards, renew_policies
 from authorizations.services.stand_in.replay_one import Replayed
 from authorizations.services.store.plans import drive
@@ -394,23 +389,6 @@ def test_stand_ins_copy_has_no_exceptions(allow: Any, settings: Any, tmp_path: A
     assert local_copy.card("ic_ada", "ich_ada") is not None
     with local_copy._opened(local_copy.POLICIES) as copy:
         assert copy.execute("SELECT count(*) FROM instruction").fetchone() == (0,)
-
-
-@pytest.fixture
-def lose(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sends the answer to an event whose COMMIT never arrives; returns what replays it."""
-    settings.SPOOL_DIR = tmp_path
-
-    def lost(event: Any) -> Callable[[], list[Replayed | None]]:
-        delivery, computed = delivery_of(event, timezone.now()), list[Any]()
-        with monkeypatch.context() as patched, transaction.atomic():
-            patched.setattr(deciding, "remember", lambda *given: computed.append(given[-1]))
-            deciding.authorize(events.authorization_request(delivery.event), delivery)
-            transaction.set_rollback(True)
-        answers.commit_unknown(CommitUnknownError(computed[0]), delivery)
-        return lambda: [step.replayed for step in replay.steps(tmp_path, with_growing=True)]
-
-    return lost
 
 
 def test_after_a_lost_commit_its_replay_uses_it(allow: Any, lose: Any) -> None:
