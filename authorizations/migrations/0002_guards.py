@@ -194,6 +194,11 @@ CREATE TRIGGER adds_to_pot AFTER INSERT ON authorizations_fundentry
     FOR EACH ROW EXECUTE FUNCTION authorizations_add_to_pot()
 """
 
+# Whoever could make one of these the trigger of a temporary table of their own would write with the
+# owner's rights. A trigger that is there fires for everybody.
+_OF_THE_OWNERS_TRIGGERS = ("copy_change", "open_instruction", "close_instruction", "add_to_pot")
+FOR_TRIGGERS_ALONE = "REVOKE EXECUTE ON FUNCTION authorizations_{name}() FROM PUBLIC"
+
 # Room on each page, so that an update need not touch the indexes; vacuum by count, because a
 # share of a large table is too much to wait for.
 _VACUUM_BY_COUNT = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000"
@@ -392,6 +397,10 @@ class Migration(migrations.Migration):
         migrations.RunSQL(ADD_TO_POT, "DROP FUNCTION authorizations_add_to_pot()"),
         migrations.RunSQL(
             ADD_TO_POT_TRIGGER, "DROP TRIGGER adds_to_pot ON authorizations_fundentry"
+        ),
+        *(
+            migrations.RunSQL(FOR_TRIGGERS_ALONE.format(name=name), migrations.RunSQL.noop)
+            for name in _OF_THE_OWNERS_TRIGGERS
         ),
         *(
             migrations.RunSQL(f"ALTER TABLE {table} SET ({options})", migrations.RunSQL.noop)

@@ -4,7 +4,9 @@ from importlib import import_module
 
 from django.db import migrations
 
-THIS_SCHEMA_ALONE = import_module("authorizations.migrations.0002_guards").THIS_SCHEMA_ALONE
+_GUARDS = import_module("authorizations.migrations.0002_guards")
+THIS_SCHEMA_ALONE = _GUARDS.THIS_SCHEMA_ALONE
+FOR_TRIGGERS_ALONE = _GUARDS.FOR_TRIGGERS_ALONE
 
 # As in models.history.
 SEPARATORS = "/\\|_-.,:;@()[]<>#&+*'\"\N{BULLET}"
@@ -141,6 +143,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(THIS_SCHEMA_ALONE, migrations.RunSQL.noop),
         migrations.RunSQL(RECORD, "DROP FUNCTION authorizations_record_change()"),
+        migrations.RunSQL(FOR_TRIGGERS_ALONE.format(name="record_change"), migrations.RunSQL.noop),
         migrations.RunSQL(REFUSE, "DROP FUNCTION authorizations_refuse_truncate()"),
         *(
             migrations.RunSQL(

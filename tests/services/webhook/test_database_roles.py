@@ -203,6 +203,23 @@ def test_what_triggers_run_and_what_has_the_owners_rights_names_its_schema() -> 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", SERVING)
+def test_nobody_writes_with_the_owners_rights_by_a_trigger_of_their_own(role: str) -> None:
+    functions = rows(
+        "SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace "
+        "AND prosecdef AND prorettype = 'trigger'::regtype"
+    )
+    assert {"authorizations_add_to_pot", "authorizations_record_change"} <= {
+        name for (name,) in functions
+    }
+    with database_roles.served_as(role), connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE mine (LIKE public.authorizations_cardgroup)")
+        for (function,) in functions:
+            trigger = f"CREATE TRIGGER own AFTER INSERT ON mine EXECUTE FUNCTION {function}()"
+            assert outcome(trigger) == DENIED, function
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", SERVING)
 @pytest.mark.parametrize(
     "statement",
     [
