@@ -1,6 +1,7 @@
 """Exports and imports policy files, which contain everything that decisions are made by."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -366,8 +367,17 @@ def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
     for chunk in locks.in_chunks(plan.new_funds(file)):
         with transaction.atomic():
             ids = dict(CardGroup.objects.values_list("name", "pk"))
-            cards = [it.listed.target for it in chunk if it.listed.kind is ScopeKind.CARD]
-            roots = locks.hold(cards=cards)
+            # All at once, in the one order: purchases wait for the same rows.
+            held: dict[ScopeKind, list[str]] = defaultdict(list)
+            for change in chunk:
+                held[change.listed.kind].append(change.listed.target)
+                if change.listed.member:
+                    held[ScopeKind.CARDHOLDER].append(change.listed.member)
+            roots = locks.hold(
+                cards=held[ScopeKind.CARD],
+                cardholders=held[ScopeKind.CARDHOLDER],
+                groups=[ids[name] for name in held[ScopeKind.GROUP]],
+            )
             for change in chunk:
                 listed = change.listed
                 target = roots.get(listed.target, listed.target)

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from authorizations.models import Assignment, Card, CardGroup
+from authorizations.models import Assignment, Card, CardGroup, FundEntry
 from authorizations.services.policies import freeze, groups
 from authorizations.services.policies.files import import_policies
 from authorizations.services.store import locks
@@ -134,3 +134,19 @@ def test_a_card_frozen_again_for_another_reason_while_its_lock_is_waited_for_sta
     assert changing.result() == 0
     card = Card.objects.get(pk=FIRST)
     assert (card.frozen, card.frozen_reason) == (True, "Stolen")
+
+
+def test_funds_lock_cardholders_before_groups_as_purchases_do() -> None:
+    """Listed the other way round: no group is locked while a cardholder is waited for."""
+    team = CardGroup.objects.create(name="Team")
+    policy = in_force("Pots", spending_limits=[{"funds": True}], to={"group": team})
+    Assignment.objects.create(policy=policy, cardholder_id="ich_ic_0")
+    entry = {"policy": "Pots", "limit": "funds", "amount": 500, "reference": "1", "reason": "Fuel"}
+    file = [entry | {"group": "Team"}, entry | {"cardholder": "ich_ic_0"}]
+    with transaction.atomic():
+        locks.hold(cardholders=["ich_ic_0"])
+        changing = apart(partial(importing, funds=file))
+        until_waiting(1)
+        assert CardGroup.objects.select_for_update(nowait=True).get() == team
+    changing.result()
+    assert FundEntry.objects.count() == 2
