@@ -146,9 +146,9 @@ class Override:
     """What a limit allows in a scope: an `amount` in place of the policy's, or `raise_by` more.
 
     `id` is that of its row, `limit` the limit's key. Both figures are in the limit's unit: the
-    smallest of `currency`, or purchases if that is empty. `interval` is that of the limit when the
-    override was made: it sleeps while the limit has another unit, currency or interval. `until` in
-    Unix seconds, None for good.
+    smallest of `currency`, or purchases if that is empty, or `of_attempts`. `interval` is that of
+    the limit when the override was made: it sleeps while the limit has another unit, currency or
+    interval. `until` in Unix seconds, None for good.
     """
 
     id: int
@@ -161,6 +161,7 @@ class Override:
     until: int | None = None
     author: str = ""
     reason: str = ""
+    of_attempts: bool = False
 
     def reaches(self, measured: Scope) -> bool:
         """Whether it holds for a limit that measures this scope: its own, or a narrower one."""
@@ -256,6 +257,11 @@ class LimitControl:
         return next(filter(None, (self.amount, self.count, self.attempts)), 0)
 
     @property
+    def about(self) -> tuple[str, str, str, bool]:
+        """What an override has to share with it: key, currency, interval, whether of attempts."""
+        return self.key, self.currency, self.interval.value, self.attempts is not None
+
+    @property
     def measure(self) -> str:
         """The key that has the limit's value."""
         if self.attempts is not None:
@@ -276,7 +282,7 @@ class LimitControl:
         mine = tuple(
             one
             for one in given
-            if (one.limit, one.currency, one.interval) == (self.key, self.currency, self.interval)
+            if (one.limit, one.currency, one.interval, one.of_attempts) == self.about
         )
         if not mine:
             return self

@@ -108,6 +108,7 @@ def _override(row: dict[str, Any]) -> Override:
         until=row["until"],
         author=row["author"],
         reason=row["reason"],
+        of_attempts=terms.get("attempts", False),
     )
 
 

@@ -194,7 +194,7 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
     """The own amounts that hold for a limit as it is now, the oldest first."""
     names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
     limits = {
-        (policy.pk, limit.key, limit.interval, limit.currency): limit.measure
+        (policy.pk, limit.about): limit.measure
         for policy in Policy.objects.select_related("current_version")
         for version in planned.versions_to_come(policy)
         for limit in controls(version.document).limits
@@ -202,7 +202,7 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
     for row in own_amounts.given().select_related("policy").order_by("pk"):
         scope, terms = scope_of(row.scope), row.terms
         target = names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
-        about = (row.policy_id, terms["limit"], terms["interval"], terms.get("currency", ""))
+        about = (row.policy_id, own_amounts.about(terms))
         # A file can't give an amount to a limit that its policy does not have.
         if target is None or row.policy is None or about not in limits:
             continue

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import time
 from typing import Any, NamedTuple
@@ -221,14 +221,14 @@ def asleep(
     but: Iterable[int] = (),
 ) -> Asleep:
     """The own amounts in force for limits of `before` that `after` does not have, except `but`."""
-    lost = {_about(limit) for limit in before} - {_about(limit) for limit in after}
+    lost = {limit.about for limit in before} - {limit.about for limit in after}
     if not lost:
         return NONE_ASLEEP
     rows = given().filter(policy=policy).exclude(pk__in=[*but]).order_by("pk")
     found = [
         (scope_of(scope), terms["limit"])
         for scope, terms in rows.values_list("scope", "terms")
-        if (terms["limit"], terms.get("currency", ""), terms["interval"]) in lost
+        if about(terms) in lost
     ]
     first = found[:_MAX_NAMED]
     groups = [scope.id for scope, _ in first if scope.kind is ScopeKind.GROUP]
@@ -239,9 +239,10 @@ def asleep(
     return Asleep(len(found), named)
 
 
-def _about(limit: LimitControl) -> tuple[str, str, str]:
-    """What an own amount has to share with a limit to hold for it."""
-    return limit.key, limit.currency, limit.interval.value
+def about(terms: Mapping[str, Any]) -> tuple[str, str, str, bool]:
+    """What an own amount has to share with a limit to hold for it: see LimitControl.about."""
+    unit = terms.get("currency", "")
+    return terms["limit"], unit, terms["interval"], terms.get("attempts", False)
 
 
 def is_measured_at(policy: Policy, scope: Scope) -> bool:

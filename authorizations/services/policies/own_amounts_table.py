@@ -156,7 +156,7 @@ def _outdone(
 ) -> Iterator[LineProblem]:
     """Amounts that are in force, but do not hold as a newer one is too."""
     newest = {
-        (policy, scope, terms["limit"], terms["interval"], terms.get("currency")): key
+        (policy, scope, own_amounts.about(terms)): key
         for key, policy, scope, terms in in_force.order_by("pk").values_list(
             "pk", "policy__name", "scope", "terms"
         )
@@ -166,15 +166,7 @@ def _outdone(
         keys = said.get(own_amounts.said_of(own), [])
         if not keys or line.how != "amount":
             continue
-        terms = own.terms
-        about = (
-            line.policy,
-            f"card:{own.target}",
-            line.limit,
-            terms["interval"],
-            terms.get("currency"),
-        )
-        if newest[about] not in keys:
+        if newest[line.policy, f"card:{own.target}", own_amounts.about(own.terms)] not in keys:
             yield LineProblem(
                 line.number,
                 "",

@@ -176,6 +176,8 @@ class Stops:
                 "author": row.author_name,
                 "reason": row.reason,
             }
+            if row.kind == Instruction.Kind.OVERRIDE and "attempts" in row.terms:
+                told["of_attempts"] = True
             if row.kind == Instruction.Kind.EXCEPTION:
                 told["card_id"] = scope_of(row.scope).id
                 told["waives"] = [_WAIVER | waiver for waiver in row.terms["waives"]]

@@ -155,6 +155,19 @@ def test_it_sleeps_while_the_limit_is_gone_and_wakes_with_it(policy: Policy, giv
     assert largest(ADA, 40_000)  # 800.00, of which 400.00 are used
 
 
+def test_it_sleeps_while_the_limit_counts_attempts_instead(policy: Policy, operator: User) -> None:
+    visits = {"key": "visits", "count": 2, "interval": "daily"}
+    republish(policy, spending_limits=[visits], unlimited=True)
+    own_amounts.give(CARD, policy, "visits", by=operator, reason="Tour", amount=50)
+    tries = {"key": "visits", "attempts": 2, "interval": "daily"}
+    republish(policy, spending_limits=[tries])
+    # One attempt was made before.
+    assert [ADA.reason(1) for _ in range(2)] == ["approved", "attempt_limit_exceeded"]
+    own_amounts.give(CARD, policy, "visits", by=operator, reason="Tour", amount=3)
+    assert [ADA.reason(1) for _ in range(2)] == ["approved", "attempt_limit_exceeded"]
+    assert_clean()
+
+
 def test_it_grants_nothing_by_itself(operator: User) -> None:
     policy = in_force("Elsewhere", spending_limits=_LIMITS)
     policy.assignments.all().delete()
