@@ -124,6 +124,7 @@ def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
         ),
         ({"fuel_hold": "a tank"}, "fuel_hold", "Write the amount in figures, such as €1,250.00."),
         ({"fuel_hold": "0"}, "fuel_hold", "Give a whole number from 1 to"),
+        ({"first_purchase_amount": "50"}, "first_purchase_amount", "Only with kinds of first"),
         ({"stand_in_amount": "50"}, "stand_in_cap", "Give both emergency limits or neither"),
     ],
 )
@@ -169,6 +170,8 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
         allowed_merchants=["is", "Quick Curry", "network_id", " 42 ", "contains", ""],
         blocked_merchants=pages.merchants("Curry Express"),
         exempt_merchants=pages.merchants("SNCF", manner="begins_with"),
+        first_purchases=["merchant", "country"],
+        first_purchase_amount="€50",
         required_verification=["cvc"],
         partial_approval="on",
         smallest_partial_amount="5",
@@ -187,6 +190,8 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
     assert said["allowed_merchants"] == [{"network_id": "42"}, {"is": "Quick Curry"}]
     assert said["blocked_merchants"] == ["Curry Express"]
     assert said["exempt_merchants"] == [{"begins_with": "SNCF"}]
+    assert said["first_purchases"] == ["country", "merchant"]
+    assert said["first_purchase_amount"] == 5_000
     assert (said["smallest_partial_amount"], said["fuel_hold"]) == (500, 15_000)
     assert (said["stand_in_amount"], said["stand_in_cap"]) == (5_000, 20_000)
     assert policy.current_version

@@ -96,7 +96,7 @@ class FirstPurchases(Rule):
 
     @classmethod
     def refuse(cls, fields: Fields, normal: Mapping[str, Any]) -> None:
-        if fields.has(_AMOUNT) and not fields.has(_KEY):
+        if fields.has(_AMOUNT) and not fields.data.get(_KEY):
             problem = "Only with kinds of first purchases: give those too, or leave this out."
             fields.problem(_AMOUNT, problem)
 

@@ -252,6 +252,10 @@ def test_the_policys_words() -> None:
     [
         ({"first_purchases": ["terminal"]}, "first_purchases[0]: There is no kind of first"),
         ({"first_purchase_amount": 5}, "first_purchase_amount: Only with kinds of first"),
+        (
+            {"first_purchases": [], "first_purchase_amount": 5},
+            "first_purchase_amount: Only with kinds of first",
+        ),
         (EVERY | {"first_purchase_amount": 0}, "first_purchase_amount: Give a whole number from"),
         (
             EVERY | {"first_purchase_amount": 5, "currency": None},
