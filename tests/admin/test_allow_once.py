@@ -77,8 +77,8 @@ def test_two_clicks_let_the_declined_purchase_through_once(operator: Client) -> 
     }
     listed = html_of(operator, LIST)
     assert (
-        "Allowed once: up to €594.00 at merchant network id 1234567890, waives monthly limit of "
-        "Team" in listed
+        "Allowed once: up to €594.00 at merchant network id 1234567890, waives the limit of "
+        "€500.00 a month of Team" in listed
     )
     ADA.asks(54_000, event_id="evt_used", merchant=HOTEL)
     assert ADA.reason(54_000, merchant=HOTEL) == "amount_limit_exceeded"

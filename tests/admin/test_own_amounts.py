@@ -44,11 +44,11 @@ def test_an_operator_gives_a_card_its_own_amount_beside_its_bar(
     html = unescape(answer.content.decode())
     assert "In force from the next purchase on." in html
     assert "Monthly limit of €800.00" in html
-    assert "(set for this card by operations: Trip; otherwise €500.00)" in html
+    assert "€800.00 instead of €500.00 a month, for this card (operations: Trip)." in html
     assert ADA.reason(79_900) == "approved"
 
     listed = unescape(operator.get(LIST).content.decode())
-    assert "Own amount: Team, monthly limit set to €800.00" in listed
+    assert "Own amount: Team, €800.00 instead of €500.00 a month" in listed
     [row] = Instruction.objects.all()
     operator.post(f"{LIST}{row.pk}/lift/", {"reason": "Back"})
     assert "Monthly limit of €500.00" in card_page(operator)
@@ -64,7 +64,7 @@ def test_one_for_later_is_listed_and_holds_when_it_begins(operator: Client, poli
     assert "It begins on 1 May 2040" in unescape(answer.content.decode())
     assert ADA.reason(79_900) == "amount_limit_exceeded"
     listed = unescape(operator.get(LIST).content.decode())
-    assert "Later" in listed
+    assert "Begins later" in listed
     [row] = Instruction.objects.all()
     operator.post(f"{LIST}{row.pk}/lift/", {"reason": "Back"})
     assert row.pk in Instruction.objects.filter(lifting__isnull=False).values_list("pk", flat=True)
@@ -73,7 +73,9 @@ def test_one_for_later_is_listed_and_holds_when_it_begins(operator: Client, poli
 def test_what_is_raised_comes_on_top(operator: Client, policy: Policy) -> None:
     operator.post(own_url(policy), {"how": "raise", "amount": "300", "reason": "Trip"})
     assert "Monthly limit of €800.00" in card_page(operator)
-    assert "raised by €300.00 for this card by operations: Trip" in card_page(operator)
+    assert "€300.00 more than €500.00 a month, for this card (operations: Trip)." in card_page(
+        operator
+    )
 
 
 def test_the_decision_says_whose_amount_it_was(operator: Client, policy: Policy) -> None:
@@ -107,9 +109,9 @@ def test_saving_a_policy_without_their_limit_says_first_which_own_amounts_sleep(
     weekly = pages.as_shown(operator, url) | {"spending_limits-0-interval": "weekly"}
     refused = operator.post(url, weekly)
     sentence = (
-        "2 own amounts sleep, as the version has no such limit: card ic_ada (monthly), cardholder "
-        "ich_ada (monthly). The policy's amount holds instead until the limit is back in the same "
-        "currency and period."
+        "2 own amounts sleep, as the version has no such limit: card ic_ada (€500.00 a month), "
+        "cardholder ich_ada (€500.00 a month). The policy's amount holds instead until the limit "
+        "is back in the same currency and period."
     )
     asked = f"{sentence} To confirm, tick this and save again."
     assert pages.errors(refused) == {"lets_sleep": [asked]}
@@ -153,6 +155,6 @@ def test_auditors_see_own_amounts_and_set_none(
     operator: Client, auditor: Client, policy: Policy
 ) -> None:
     operator.post(own_url(policy), {"how": "set", "amount": "800", "reason": "Trip"})
-    assert "set for this card by operations: Trip" in card_page(auditor)
+    assert "for this card (operations: Trip)" in card_page(auditor)
     assert "Set an own amount" not in card_page(auditor)
     assert auditor.post(own_url(policy), {"amount": "1"}).status_code == 403

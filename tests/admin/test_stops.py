@@ -52,7 +52,7 @@ def test_an_operator_freezes_a_cardholder_and_lifts_it_again(operator: Client) -
 
     html = sent(operator, f"{LIST}{row.pk}/lift/", reason="Phone found")
     assert "Lifted: the policies decide again" in html
-    assert "Nothing is frozen or blocked" in html
+    assert "Nothing is in force beside the policies" in html
     assert ADA.reason(100) == "approved"
     again = sent(operator, f"{LIST}{row.pk}/lift/", reason="Twice")
     assert "Nothing to do: it was lifted already, or has ended." in again

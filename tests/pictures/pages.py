@@ -80,7 +80,7 @@ def _is_a_page(model_admin: object, name: str) -> bool:
     if isinstance(model_admin, ProgramDefaultsAdmin) and name.endswith(("_add", "_delete")):
         return False
     needs_more = ["_export", "_again", "_own", "_allow", "_card_assign", "_cancel"]
-    needs_more += ["_exclude", "_each"]
+    needs_more += ["_exclude", "_each", "_enter"]
     return bool(name) and not name.endswith(tuple(needs_more))
 
 
@@ -152,6 +152,16 @@ def _own_amounts(policy: Policy) -> Iterator[Shown]:
     if used := Decision.objects.filter(exception__isnull=False).last():
         yield Shown("decision_by_exception", _change(used), "operator")
         yield Shown("card_allowed_once", _change(Card.objects.get(pk=used.card_id)), "operator")
+    if trips := Policy.objects.filter(name="Trips").first():
+        yield Shown("policy_funds", _change(trips), "operator")
+        query = urlencode({"scope": f"card:{card.root_id}", "policy": trips.pk, "limit": "pot"})
+        enter = reverse("admin:authorizations_fundentry_enter")
+        yield Shown("fundentry_enter_card", f"{enter}?{query}", "operator")
+    jonas = Card.objects.get(pk="ic_demo_jonas")
+    yield Shown("card_frozen_above", _change(jonas), "operator")
+    listed = reverse("admin:authorizations_instruction_changelist")
+    yield Shown("instruction_of_card", f"{listed}?card={card.pk}", "operator")
+    yield Shown("instruction_planned", f"{listed}?kind=planned", "operator")
     yield from _whose_limits()
     assign = reverse("admin:authorizations_policy_card_assign")
     yield Shown("policy_assign_card", f"{assign}?card={card.pk}", "operator")

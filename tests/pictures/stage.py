@@ -1,8 +1,10 @@
 """What the demo leaves out, so that no page is empty: a policy that was changed, an export, a
 request that was rejected, stand-in that was switched."""
 
+from contextlib import suppress
 from datetime import timedelta
 from time import time
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.test import Client
@@ -10,10 +12,14 @@ from django.test.utils import setup_test_environment
 from django.urls import reverse
 from django.utils import timezone
 
-from authorizations.models import Decision, Finding, Policy
+from authorizations.models import Assignment, Card, CardGroup, Decision, Finding, Policy
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
+from authorizations.services.policies import exclusions, funds, own_amounts, stops
 from authorizations.services.policies.planned import PlannedTimes
 from authorizations.services.policies.publish import publish
+from authorizations.services.policies.stops import StopError
 from authorizations.services.webhook import rejections
+from simulator.cast import FIRST
 from tests.admin import pages
 from tests.pictures.lives import play_lives
 from tests.support.desk import Shopper, deliver
@@ -28,6 +34,7 @@ def set_the_stage() -> None:
     Client().post("/webhook", b"{}", content_type="application/json")
     rejections.write()
     play_lives()
+    _instruct()
     _ask_with_a_card_without_grant()
     deliver({"id": "evt_cut_off", "type": "issuing_transaction.created", "created": int(time())})
     _see_a_finding(_logged_in("operator"))
@@ -97,6 +104,60 @@ def _ask_for_conditions() -> None:
         "spending_limits": [{"amount": 50_000, "interval": "monthly"}],
     }
     publish(document, author=None)
+
+
+def _instruct() -> None:
+    """Attempts, funds, own amounts, somebody who is left out, and freezes and blocks."""
+    operator = User.objects.get(username="operator")
+    card, other = Card.objects.get(pk=FIRST.card_id), Card.objects.get(pk="ic_demo_jonas")
+    document = {
+        "name": "Trips",
+        "currency": "eur",
+        "spending_limits": [
+            {"key": "pot", "funds": True},
+            {"amount": 60_000, "interval": "monthly", "categories": ["hotels_motels_and_resorts"]},
+            {
+                "key": "tries",
+                "attempts": 20,
+                "interval": "rolling",
+                "minutes": 60,
+                "then_freeze_minutes": 1440,
+            },
+        ],
+    }
+    trips = publish(document, operator, "Trips are paid from funds").version.policy
+    group = CardGroup.objects.create(name="On the road")
+    for one in (card, other):
+        Assignment.objects.create(policy=trips, card=one)
+    Assignment.objects.create(policy=trips, group=group)
+    scope, now = Scope(ScopeKind.CARD, card.root_id), timezone.now()
+    soon = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=3)
+    given: dict[str, Any] = {"by": operator, "reason": "Trip to Lyon"}
+    funds.enter(trips, "pot", scope, 200_000, reference="PO-17", **given)
+    [_, hotels, _] = own_amounts.limits_of(trips)
+    own_amounts.give(scope, trips, hotels.key, amount=90_000, until=soon, **given)
+    everyday = Policy.objects.get(name="Everyday")
+    for limit in own_amounts.limits_of(everyday)[:2]:
+        holder = Scope(ScopeKind.CARDHOLDER, FIRST.cardholder_id)
+        with suppress(StopError):  # a limit that measures a group
+            own_amounts.give(scope, everyday, limit.key, raise_by=10_000, until=soon, **given)
+            later = soon + timedelta(days=9)
+            own_amounts.give(
+                holder, everyday, limit.key, amount=90_000, begins=soon, until=later, **given
+            )
+    baseline = Policy.objects.get(name="Baseline")
+    exclusions.leave_out(
+        baseline,
+        scope_of(baseline.assignments.get().scope),
+        scope,
+        by=operator,
+        reason="Pays the fair's stand",
+        until=soon,
+    )
+    every_card = Scope(ScopeKind.PROGRAM, "")
+    stops.block(every_card, {"merchant": {"network_id": "9876543210"}}, by=operator, reason="Fraud")
+    holder = Scope(ScopeKind.CARDHOLDER, "ich_demo_jonas")
+    stops.freeze(holder, by=operator, reason="On leave", until=soon)
 
 
 def _export(client: Client) -> None:

@@ -18,17 +18,12 @@ from authorizations.admin.cards.latest_decisions import (
 from authorizations.admin.cards.state import Obstacle, obstacles, state_badges
 from authorizations.admin.history.of_object import Story, history_of
 from authorizations.admin.shared.explained import explained
-from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
+from authorizations.admin.shared.limit_bars import PolicyBars, limits_with_bars, policy_bars
 from authorizations.admin.shared.links import UNKNOWN, card_words, link
 from authorizations.admin.shared.times import exact_time
-from authorizations.admin.stops.state import (
-    ShownExclusion,
-    exceptions_of_card,
-    left_out_of_card,
-    of_card,
-    sentence,
-)
-from authorizations.models import Card, Instruction
+from authorizations.admin.stops.frozen import frozen_above
+from authorizations.admin.stops.shown import InForceHere, here, keys_of_card
+from authorizations.models import Card
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.wording.remaining import available_words, return_words, tightest
@@ -58,14 +53,10 @@ class LargestPurchase:
 
 @dataclass
 class CardPage:
-    """Everything shown is as a purchase at `at`, in Unix seconds, would find it.
-
-    `may_lift`: with links that withdraw exceptions.
-    """
+    """Everything shown is as a purchase at `at`, in Unix seconds, would find it."""
 
     card: Card
     at: int
-    may_lift: bool = False
 
     @cached_property
     def policies(self) -> list[remaining.PolicyLeft]:
@@ -73,28 +64,16 @@ class CardPage:
 
     @property
     def badges(self) -> SafeString:
-        return state_badges(self.card)
+        return state_badges(self.card, frozen_above([self.card])[self.card.pk])
 
     @cached_property
     def obstacles(self) -> list[Obstacle]:
-        return list(obstacles(self.card, self.policies, self.at, self.stopped))
+        return list(obstacles(self.card, self.policies, self.at, self.in_force.freezes))
 
     @cached_property
-    def stopped(self) -> list[Instruction]:
-        return of_card(self.card)
-
-    @property
-    def blocked(self) -> list[str]:
-        """Sentences about what is blocked for this card."""
-        return [sentence(row) for row in self.stopped if row.kind == Instruction.Kind.BLOCK]
-
-    @cached_property
-    def exceptions(self) -> SafeString | str:
-        return exceptions_of_card(self.card, may_lift=self.may_lift)
-
-    @property
-    def left_out(self) -> list[ShownExclusion]:
-        return left_out_of_card(self.card)
+    def in_force(self) -> InForceHere:
+        bars = limits_with_bars(self.policies)
+        return here(self.card, keys_of_card(self.card), bars)
 
     @property
     def largest_purchase(self) -> LargestPurchase | None:
@@ -135,7 +114,12 @@ class CardPage:
         }
         scope = f"card:{card.root_id}"
         return policy_bars(
-            self.policies, self.at, through=through, currency=card.currency, scope=scope
+            self.policies,
+            self.at,
+            through=through,
+            currency=card.currency,
+            scope=scope,
+            own_amounts=self.in_force.own,
         )
 
     @property

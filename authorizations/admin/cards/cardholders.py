@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from unfold.forms import PaginationInlineFormSet
 from unfold.paginator import InfinitePaginator
 
 from authorizations.admin.cards.budget_pages import budget_of_cardholder
 from authorizations.admin.cards.forms import CardholderForm
-from authorizations.admin.cards.lists import CardColumns
+from authorizations.admin.cards.lists import CardColumns, with_freezes
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.lists.record_admin import ReadOnly
@@ -19,10 +20,19 @@ from authorizations.models import Card, Cardholder
 from authorizations.services.cards.by_hand import add_unless_known, rename
 
 
+class _CardFormSet(PaginationInlineFormSet):  # type: ignore[misc]
+    def get_queryset(self) -> Any:
+        """The cards of the page, with what each is frozen by; looked up once."""
+        if not hasattr(self, "cards"):
+            self.cards = with_freezes(super().get_queryset())
+        return self.cards
+
+
 class CardInline(CardColumns, ReadOnly, TabularInline[Card, Cardholder]):
     model = Card
     fields = ("card", "state", "group_shown", "currency_shown", "id_shown")
     readonly_fields = fields
+    formset = _CardFormSet
     hide_title = True
     per_page = 20
 

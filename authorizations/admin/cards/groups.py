@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from authorizations.admin.cards import group_state
 from authorizations.admin.cards.budget_pages import budget_of_group
 from authorizations.admin.cards.grants import warn_of_lost_grants
+from authorizations.admin.cards.lists import with_freezes
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
 from authorizations.admin.cards.state import state_badges
 from authorizations.admin.concurrent.watched import State, Watched
@@ -145,9 +146,14 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
 
     @display(description="Latest cards")
     def card_list(self, row: CardGroup) -> SafeString:
-        cards = row.cards.select_related("cardholder")[:MAX_LISTED]
+        cards = with_freezes(row.cards.select_related("cardholder", "root")[:MAX_LISTED])
         rows = [
-            (link(card, card_words(card)), state_badges(card), link(card.cardholder), card.pk)
+            (
+                link(card, card_words(card)),
+                state_badges(card, card.frozen_by),
+                link(card.cardholder),
+                card.pk,
+            )
             for card in cards
         ]
         shown = table(("Card", "State", "Cardholder", "Card id"), rows)

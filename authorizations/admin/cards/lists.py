@@ -1,5 +1,6 @@
 """The list of cards: columns, filters and pages that stay quick with millions of cards."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -10,6 +11,7 @@ from authorizations.admin.cards.grants import WITHOUT
 from authorizations.admin.cards.state import state_badges
 from authorizations.admin.shared.links import link
 from authorizations.admin.shared.types import display
+from authorizations.admin.stops.frozen import are_frozen, frozen_above
 from authorizations.models import Card
 from authorizations.services.cards.grants import ids_without_grant
 
@@ -34,8 +36,9 @@ class CardColumns:
     """Columns that every list of cards shows."""
 
     @display(description="State")
-    def state(self, row: Card) -> str:
-        return state_badges(row)
+    def state(self, row: Any) -> str:
+        """`frozen_by` is set by the list, for all rows at once."""
+        return state_badges(row, row.frozen_by)
 
     @display(description="Card group")
     def group_shown(self, row: Card) -> str:
@@ -45,6 +48,15 @@ class CardColumns:
     @display(description="Currency")
     def currency_shown(self, row: Card) -> str:
         return row.currency.upper()
+
+
+def with_freezes(cards: Iterable[Card]) -> list[Any]:
+    """The cards of a page, each with what it is `frozen_by`."""
+    rows: list[Any] = list(cards)
+    frozen_by = frozen_above(rows)
+    for row in rows:
+        row.frozen_by = frozen_by[row.pk]
+    return rows
 
 
 class CardChangeList(ChangeList):
@@ -87,6 +99,7 @@ class CardChangeList(ChangeList):
         super().get_results(request)
         if self.begin:
             self.result_list = self.queryset[: self.list_per_page]
+        self.result_list = with_freezes(self.result_list)
         on_page = count = len(self.result_list)
         if on_page == self.list_per_page:
             count = self.queryset[: MAX_SELECTED + 1].count()
@@ -116,7 +129,7 @@ class GrantFilter(OwnValuesFilter):
 
 
 class StateFilter(OwnValuesFilter):
-    """The state as the badges show it: a frozen card does not count as active."""
+    """The state as the badges show it: a frozen card, by whatever, does not count as active."""
 
     title = "state"
     parameter_name = "state"
@@ -127,7 +140,8 @@ class StateFilter(OwnValuesFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> QuerySet[Card]:
         state = self.value()
         if state == "frozen":
-            return queryset.filter(frozen=True)
+            return queryset.filter(are_frozen())
         if state == Card.Status.ACTIVE:
-            return queryset.filter(status=state, frozen=False)
+            frozen = are_frozen()
+            return queryset.filter(status=state).exclude(frozen) if frozen else queryset.none()
         return queryset.filter(status=state) if state else queryset

@@ -23,7 +23,6 @@ from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import AsksFirst
 from authorizations.admin.shared.links import card_words, link
 from authorizations.admin.shared.types import ModelAdmin, ModelForm, action, display
-from authorizations.admin.stops.pages import MAY_LIFT
 from authorizations.models import Card
 from authorizations.services.cards.by_hand import add_unless_known
 from authorizations.services.policies.groups import move
@@ -99,9 +98,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
         if card := options.get("obj"):
-            context["page"] = CardPage(
-                card, int(time.time()), may_lift=request.user.has_perm(MAY_LIFT)
-            )
+            context["page"] = CardPage(card, int(time.time()))
             context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *args, **options)
 

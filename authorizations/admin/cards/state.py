@@ -1,6 +1,6 @@
 """The state of a card: its badges, and what makes every purchase fail, with advice."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from django.contrib.admin.models import LogEntry
@@ -8,11 +8,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from authorizations.admin.shared.limit_bars import ShownInstruction
 from authorizations.admin.shared.links import UNKNOWN
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
-from authorizations.admin.stops.state import sentence
-from authorizations.models import Card, Instruction
+from authorizations.models import Card
 from authorizations.rules.basics.words import code_words, instant_words
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.rules.decision.rule import rule_of
@@ -30,36 +30,42 @@ _GRANT = "Assign one with an amount limit in its currency, or one that is unlimi
 
 
 class Obstacle(NamedTuple):
-    """A reason why every purchase is declined, and what to do about it."""
+    """A reason why every purchase is declined, and what to do about it.
 
-    why: str
+    `lift_url` is where it is lifted, if an operator has instructed it.
+    """
+
+    why: SafeString | str
     advice: str = ""
+    lift_url: str = ""
 
 
-def state_badges(card: Card) -> SafeString:
-    """Frozen comes first; a frozen card's state at Stripe is shown only if it isn't active."""
-    states = [("Frozen", "danger")] if card.frozen else []
-    if not card.frozen or card.status != Card.Status.ACTIVE:
+def state_badges(card: Card, frozen_by: Sequence[str]) -> SafeString:
+    """Frozen comes first; a frozen card's state at Stripe is shown only if it isn't active.
+
+    `frozen_by` are the freezes in force beside the card's own, as of `frozen_above`.
+    """
+    frozen = ["Frozen"] if card.frozen else list(frozen_by)
+    states = [(words, "danger") for words in frozen]
+    if not frozen or card.status != Card.Status.ACTIVE:
         status = code_words(card.status).capitalize() or UNKNOWN
         states.append((status, _VARIANTS.get(card.status, "default")))
     return format_html_join(" ", "{}", [(badge(*state),) for state in states])
 
 
 def obstacles(
-    card: Card, policies: Iterable[PolicyLeft], at: int, stopped: Iterable[Instruction]
+    card: Card, policies: Iterable[PolicyLeft], at: int, freezes: Iterable[ShownInstruction]
 ) -> Iterator[Obstacle]:
     """The reasons why every purchase at `at`, in Unix seconds, is declined; most important first.
 
-    `stopped` is what operators have frozen or blocked for the card.
-
-    In the order in which a decision would name them.
+    `freezes` are those in force for the card beside its own. In the order in which a decision would
+    name them.
     """
     policies = list(policies)
     if card.frozen:
         yield Obstacle(f"The card is frozen: {card.frozen_reason}", _who_froze(card))
-    for row in stopped:
-        if row.kind == Instruction.Kind.FREEZE:
-            yield Obstacle(sentence(row), "Lift it on the page “In force now”.")
+    for freeze in freezes:
+        yield Obstacle(freeze.words, lift_url=freeze.undo_url)
     if card.status != Card.Status.ACTIVE:
         yield Obstacle(
             f"The card is {code_words(card.status)} at Stripe.", _STATUS_ADVICE.get(card.status, "")

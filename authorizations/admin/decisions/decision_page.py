@@ -17,10 +17,13 @@ from authorizations.admin.shared.outcomes import outcome
 from authorizations.admin.shared.surroundings import of_authorization, of_card, other_deliveries
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import DecidedBy, Decision, Instruction
+from authorizations.rules.basics.controls import Exclusion
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.stop_words import left_out_words
 from authorizations.services.queries import same_event
+from authorizations.services.runtime import codec
 from authorizations.services.verify.redecide import WITHOUT_RULES
 
 NO_RULES_APPLIED = "No rules were applied: the purchase was declined before that step."
@@ -53,6 +56,7 @@ def decision_page(row: Decision) -> dict[str, Any]:
         "stand_in": words.stand_in,
         "sent": _which_was_sent(row),
         "freezes": _freezes(row),
+        "left_out": _left_out(row),
         "decided": exact_time(row.decided_at),
         "groups": groups,
         "instead_of_rules": instead,
@@ -86,6 +90,28 @@ def _freezes(row: Decision) -> list[SafeString]:
     for one in freezes.order_by("pk"):
         until = f"until {exact_time(one.ends_at)}" if one.ends_at else "until somebody lifts it"
         sentences.append(format_html(text, one.reason, link(one, f"frozen {until}")))
+    return sentences
+
+
+def _left_out(row: Decision) -> list[str]:
+    """The policies that did not apply because the card was left out of them, in sentences.
+
+    Without a grant the rule that failed says so already.
+    """
+    if row.reason == DeclineReason.NO_POLICY:
+        return []
+    found = readable(
+        lambda: [codec.value(Exclusion, kept) for kept in row.context.get("exclusions", ())]
+    )
+    sentences = []
+    for one in found or ():
+        told = {
+            "scope": one.scope.kind,
+            "until": one.until,
+            "author": one.author,
+            "reason": one.reason,
+        }
+        sentences.append(f"{one.policy} {left_out_words(told)}.")
     return sentences
 
 

@@ -10,16 +10,30 @@ from django.urls import URLPattern, path
 
 from authorizations.admin.funds.entering import entering_page
 from authorizations.admin.lists.changelist import KeysetChangeList
-from authorizations.admin.lists.filters import RecordFilters
+from authorizations.admin.lists.filters import RecordFilters, row_field
 from authorizations.admin.lists.record_admin import RecordAdmin
+from authorizations.admin.shared.named_limits import named_limits
 from authorizations.admin.shared.types import display
 from authorizations.admin.stops.words import by_words, where_links
 from authorizations.models import FundEntry
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
 
 MAY_ENTER = "authorizations.add_fundentry"
+
+
+class FundFilters(RecordFilters):
+    field_order = ("policy", "from", "to")
+    policy = row_field("Policy", FundEntry.policy, "No policy has this id.")
+
+    @property
+    def condition(self) -> Q:
+        policy = self.cleaned_data["policy"]
+        entered = Q(policy=policy) if policy else Q()
+        entered &= Q(entered_at__gte=self.since) if self.since else Q()
+        return entered & (Q(entered_at__lt=self.until) if self.until else Q())
 
 
 class _FundsChangeList(KeysetChangeList):
@@ -35,12 +49,13 @@ class _FundsChangeList(KeysetChangeList):
 class FundEntryAdmin(RecordAdmin[FundEntry]):
     list_display = ("entered_at", "where", "policy", "amount_shown", "reference", "reason", "by")
     ordered_by = "entered_at"
+    filters = FundFilters
     fieldsets = (
         (
             None,
             {
                 "fields": (
-                    *("entered_at", "where", "policy", "limit_key", "amount_shown"),
+                    *("entered_at", "where", "policy", "limit_shown", "amount_shown"),
                     *("reference", "reason", "by"),
                 )
             },
@@ -64,14 +79,18 @@ class FundEntryAdmin(RecordAdmin[FundEntry]):
         return _FundsChangeList
 
     def listing(self, rows: QuerySet[FundEntry], filters: RecordFilters, term: str) -> Listing:
-        of_days = Q(entered_at__gte=filters.since) if filters.since else Q()
-        of_days &= Q(entered_at__lt=filters.until) if filters.until else Q()
-        return ByKey(rows.filter(of_days))
+        return ByKey(rows.filter(filters.condition))
 
     @display(description="For")
     def where(self, row: FundEntry) -> str:
         found: str = getattr(row, "where_link", "") or where_links([row])[row.pk]
         return found
+
+    @display(description="Limit")
+    def limit_shown(self, row: FundEntry) -> str:
+        limit = named_limits([row.policy.name]).get((row.policy.name, row.limit_key))
+        words = limit_phrase(limit) if limit else "A limit that the policy does not have now"
+        return words[:1].upper() + words[1:]
 
     @display(description="Amount")
     def amount_shown(self, row: FundEntry) -> str:

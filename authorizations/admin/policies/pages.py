@@ -47,7 +47,7 @@ from authorizations.admin.shared.asking import AsksFirst
 from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import ModelAdmin, ModelForm, display
-from authorizations.admin.stops.state import left_out_of_policy
+from authorizations.admin.stops.shown import of_policy
 from authorizations.models import Policy, ProgramDefaults
 from authorizations.rules.basics.words import counting_words
 from authorizations.rules.policy.differences import differences
@@ -234,7 +234,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
                 "sentences": _sentences(policy),
                 "counting": counting_words(*progress) if progress else "",
                 "assigned": assigned_sentence(policy),
-                "left_out": left_out_of_policy(policy),
+                "of_policy": of_policy(policy),
                 "version": version,
                 "since": exact_time(begins_at(version)) if version else "",
                 "author": author(version) if version and version.author else "",

@@ -1,11 +1,13 @@
 """Limits as bars, policy by policy: amount used, amount available, and when the limit resets."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from authorizations.admin.shared.links import leaving_out_url
 from authorizations.rules.basics.controls import (
@@ -40,11 +42,27 @@ PeriodWords = Callable[[LimitFigures, int], str]
 """Words about the time of a limit, from its figures and an instant in Unix seconds."""
 
 
+class ShownInstruction(NamedTuple):
+    """What an operator has instructed, in a sentence, and what undoes it.
+
+    `verb` and `undo_url` are empty once it is over.
+    """
+
+    words: SafeString | str
+    verb: str = ""
+    undo_url: str = ""
+
+
+OwnAmounts: TypeAlias = Mapping[tuple[int, str], Sequence[ShownInstruction]]
+"""The own amounts of limits, each limit by its policy's id and its key."""
+
+
 class LimitBar(NamedTuple):
     """One limit. If there is no bar to draw, `level` is empty and `note` says why.
 
-    `own` says whose amount it is, if not the policy's; `own_url` is where one is set, or where
-    money is added to funds.
+    `own_amounts` are those of what the page is about, now or later; elsewhere `own` says whose
+    amount it is, if not the policy's. `own_url` is where one is set, or where money is added to
+    funds.
     """
 
     title: str
@@ -56,6 +74,7 @@ class LimitBar(NamedTuple):
     period: str = ""
     note: str = ""
     own: str = ""
+    own_amounts: Sequence[ShownInstruction] = ()
     own_url: str = ""
     is_funds: bool = False
 
@@ -83,12 +102,13 @@ def policy_bars(
     currency: str = "",
     period_words: PeriodWords = return_words,
     scope: str = "",
+    own_amounts: OwnAmounts = MappingProxyType({}),
 ) -> list[PolicyBars]:
     """The limits of `policies` as measured at `at`, in Unix seconds.
 
     `through` names what they are assigned to. `currency` is the card's; others are marked.
     `period_words` says when a limit resets, or which time its figures cover. `scope` is the key of
-    what the page is about, which can have an amount of its own.
+    what the page is about, which can have an amount of its own; `own_amounts` are those in force.
     """
     return [
         PolicyBars(
@@ -99,11 +119,12 @@ def policy_bars(
             through=_through(left.policy, through[left.policy.scope.kind]),
             bars=[
                 _limit_bar(limit, at, currency, period_words)._replace(
-                    own=own_words(limit.figures).strip(),
+                    own="" if scope else own_words(limit.figures).strip(),
+                    own_amounts=own_amounts.get((left.policy_id, key), ()),
                     own_url=own_url,
                     is_funds=limit.figures.interval is Interval.FUNDS,
                 )
-                for limit, own_url in zip(left.limits, _own_urls(left, scope), strict=True)
+                for limit, (key, own_url) in zip(left.limits, _own_urls(left, scope), strict=True)
             ],
             leave_out_url=_leave_out_url(left, scope),
         )
@@ -124,10 +145,19 @@ def _through(policy: AppliedControls, name: str) -> str:
     return format_html("{}, {}", name, words) if words else name
 
 
-def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
-    """Where each limit can be given an own amount or funds for a scope.
+def limits_with_bars(policies: Iterable[PolicyLeft]) -> set[tuple[int, str]]:
+    """The limits that have bars, each by its policy's id and its key."""
+    return {
+        (left.policy_id, limit.key)
+        for left in policies
+        for limit in left.policy.controls.limits[: len(left.limits)]
+    }
 
-    Empty where it measures others.
+
+def _own_urls(left: PolicyLeft, scope: str) -> list[tuple[str, str]]:
+    """The key of each limit, and where it can be given an own amount or funds for a scope.
+
+    The address is empty where the limit measures others.
     """
     measured = left.policy.measured
     own, funds = (
@@ -140,11 +170,12 @@ def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
     for limit, its in zip(limits, left.limits, strict=True):
         about = {"scope": scope, "policy": left.policy_id, "limit": limit.key}
         if limit.interval is not Interval.FUNDS:
-            urls.append(f"{own}?{urlencode(about)}" if reached else "")
+            url = f"{own}?{urlencode(about)}" if reached else ""
         elif scope and its.each is None:  # whose pot it is depends on the card otherwise
-            urls.append(f"{funds}?{urlencode(about | {'scope': scope_key(measured)})}")
+            url = f"{funds}?{urlencode(about | {'scope': scope_key(measured)})}"
         else:
-            urls.append("")
+            url = ""
+        urls.append((limit.key, url))
     return urls
 
 

@@ -115,8 +115,9 @@ _LISTS = {
         "offline_bolt",
     ),
     "instruction": Empty(
-        "Nothing is frozen or blocked",
-        "Freezes, blocks and own amounts are listed here until they end or are lifted.",
+        "Nothing is in force beside the policies",
+        "Freezes, blocks, own amounts, exceptions and who is left out are listed here until they"
+        " end, are lifted or are used.",
         "front_hand",
     ),
     "fundentry": Empty(

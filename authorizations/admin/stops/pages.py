@@ -1,7 +1,7 @@
 """The list of what is in force: what is stopped or let through, and what has ended."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from authorizations.admin.lists.changelist import KeysetChangeList
-from authorizations.admin.lists.filters import RecordFilters, choice_field
+from authorizations.admin.lists.filters import RecordFilters, choice_field, row_field
 from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.links import DASH, link
 from authorizations.admin.shared.times import exact_time
@@ -21,16 +21,19 @@ from authorizations.admin.stops.allowing import allow_page
 from authorizations.admin.stops.leaving_out import leave_out_page
 from authorizations.admin.stops.own_amount import own_amount_page
 from authorizations.admin.stops.planned import all_planned
+from authorizations.admin.stops.shown import keys_of_card
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
 from authorizations.admin.stops.words import (
     by_words,
     lift_link,
+    limits_of,
     state_badge,
     used_link,
     what_words,
     where_links,
 )
-from authorizations.models import Decision, Instruction
+from authorizations.models import Assignment, Decision, Instruction
+from authorizations.services.queries.by_end import ByEnd
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
 
@@ -45,25 +48,58 @@ class _StopsChangeList(KeysetChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Look up at once what all rows of the page hold for."""
         super().get_results(request)
-        links = where_links(self.result_list)
+        links, limits = where_links(self.result_list), limits_of(self.result_list)
         for row in self.result_list:
-            row.where_link = links[row.pk]
+            row.where_link, row.words = links[row.pk], what_words(row, limits)
+        self.is_by_end = not self.problems and not self.form.cleaned_data["state"]
+
+
+PLANNED = "planned"
 
 
 class InstructionFilters(RecordFilters):
-    """Without a state, what is in force."""
+    """Without a state, what is in force or begins later.
 
-    field_order = ("state", "kind", "from", "to")
+    Of a card, cardholder or group, what holds for it: also what it has from those above it.
+    """
+
+    field_order = ("state", "kind", "policy", "card", "cardholder", "group", "from", "to")
     state = choice_field("State", [("ended", "Ended, lifted or used"), ("all", "All")], "In force")
-    kind = choice_field("Kind", list(Instruction.Kind.choices))
+    kind = choice_field("Kind", [*Instruction.Kind.choices, (PLANNED, "Planned version")])
+    policy = row_field("Policy", Instruction.policy, "No policy has this id.")
+    card = row_field("For card", Assignment.card, "No card has this id.")
+    cardholder = row_field("For cardholder", Assignment.cardholder, "No cardholder has this id.")
+    group = row_field("For card group", Assignment.group, "No card group has this id.")
+
+    @property
+    def shows_ended(self) -> bool:
+        return bool(self.cleaned_data["state"])
+
+    @property
+    def shows_planned(self) -> bool:
+        """Whether planned versions match; they are of a policy, and of nobody."""
+        found = self.cleaned_data
+        is_wanted = found["kind"] in ("", PLANNED) and not found["state"]
+        others = ("card", "cardholder", "group", "from", "to")
+        return is_wanted and not any(found[name] for name in others)
 
     @property
     def condition(self) -> Q:
         found = self.cleaned_data
-        over = Q(lifting__isnull=False) | Q(ends_at__lte=timezone.now()) | Q(use__isnull=False)
+        over = Q(open=None) | Q(ends_at__lte=timezone.now())
         condition = {"": ~over, "ended": over, "all": Q()}[found["state"]]
         if found["kind"]:
             condition &= Q(kind=found["kind"])
+        if policy := found["policy"]:
+            waived = Q(kind=Instruction.Kind.EXCEPTION) & Q(
+                terms__waives__contains=[{"policy": policy.name}]
+            )
+            condition &= Q(policy=policy) | waived
+        if card := found["card"]:
+            condition &= Q(scope__in=keys_of_card(card))
+        for name in ("cardholder", "group"):
+            if row := found[name]:
+                condition &= Q(scope__in=("program:", f"{name}:{row.pk}"))
         if self.since:
             condition &= Q(starts_at__gte=self.since)
         return condition & (Q(starts_at__lt=self.until) if self.until else Q())
@@ -71,7 +107,7 @@ class InstructionFilters(RecordFilters):
 
 @admin.register(Instruction)
 class InstructionAdmin(RecordAdmin[Instruction]):
-    list_display = ("what", "where", "state", "ends", "by", "reason", "starts_at", "lift")
+    list_display = ("what", "where", "state", "ends", "starts_at", "by", "reason", "lift")
     list_before_template = "admin/authorizations/stops_above.html"
     ordered_by = "starts_at"
     filters = InstructionFilters
@@ -112,19 +148,23 @@ class InstructionAdmin(RecordAdmin[Instruction]):
         return _StopsChangeList
 
     def listing(self, rows: QuerySet[Instruction], filters: RecordFilters, term: str) -> Listing:
-        return ByKey(rows.filter(filters.condition))
+        """What is in force by its end, as it is little; the rest by when it was written."""
+        found = rows.filter(filters.condition)
+        return ByKey(found) if cast("InstructionFilters", filters).shows_ended else ByEnd(found)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         may_see = request.user.has_perm("authorizations.view_policy")
+        filters = InstructionFilters(request.GET)
+        shows_planned = may_see and filters.is_valid() and filters.shows_planned
         extra = {
             "may_stop": request.user.has_perm(MAY_STOP),
-            "planned": all_planned() if may_see else [],
+            "planned": all_planned(filters.cleaned_data["policy"]) if shows_planned else [],
         }
         return super().changelist_view(request, {**(extra_context or {}), **extra})
 
     @display(description="What")
     def what(self, row: Instruction) -> str:
-        return what_words(row)
+        return getattr(row, "words", "") or what_words(row, limits_of([row]))
 
     @display(description="For")
     def where(self, row: Instruction) -> str:

@@ -3,17 +3,20 @@
 from datetime import datetime
 from typing import Any
 
+from django.db.models import F
 from django.urls import reverse
 
 from authorizations.admin.concurrent.watched import person
 from authorizations.admin.shared.links import link
 from authorizations.admin.shared.times import exact_time
-from authorizations.models import PlannedVersion, PolicyVersion
+from authorizations.models import PlannedVersion, Policy, PolicyVersion
 
 
-def all_planned() -> list[dict[str, Any]]:
-    """Every planned version, by its beginning."""
+def all_planned(policy: Policy | None) -> list[dict[str, Any]]:
+    """Every planned version, of one policy or of all, the soonest to end first."""
     plans = PlannedVersion.objects.open().select_related("version__author", "policy")
+    if policy:
+        plans = plans.filter(policy=policy)
     return [
         {
             "policy": link(plan.policy),
@@ -23,7 +26,7 @@ def all_planned() -> list[dict[str, Any]]:
             "reason": plan.version.reason,
             "cancel": cancel_url(plan.version),
         }
-        for plan in plans
+        for plan in plans.order_by(F("ends_at").asc(nulls_last=True), "begins_at")
     ]
 
 

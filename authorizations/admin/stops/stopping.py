@@ -22,7 +22,13 @@ from authorizations.admin.shared.asking import UnconfirmedError
 from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
 from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.moments import moment_field
-from authorizations.admin.stops.words import what_words, where_links
+from authorizations.admin.stops.words import (
+    back_url,
+    limits_of,
+    undoing,
+    what_words,
+    where_links,
+)
 from authorizations.models import Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import Manner
@@ -211,12 +217,31 @@ def block_page(request: HttpRequest) -> HttpResponse:
     return _page(request, form, title="Block", button="Block", effect=effect)
 
 
+_DECIDE_AGAIN = (
+    "From the next purchase on, the policies decide again, unless something else stops it."
+)
+_EFFECTS: dict[str, str] = {
+    Instruction.Kind.EXCEPTION: "It lets nothing through from the next purchase on.",
+    Instruction.Kind.OVERRIDE: "From the next purchase on, the policy's own figure holds again, "
+    "against all that is used in the window.",
+    Instruction.Kind.EXCLUSION: "From the next purchase on, the policy applies there again.",
+}
+_LIFTED: dict[str, str] = {
+    Instruction.Kind.EXCEPTION: "Withdrawn: it lets nothing through any more.",
+    Instruction.Kind.OVERRIDE: "Lifted: the policy's own figure holds from the next purchase on.",
+    Instruction.Kind.EXCLUSION: "Lifted: the policy applies again from the next purchase on.",
+}
+
+
 def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
-    """Ask why, then end it now; of an exclusion say first which cards that affects."""
+    """Ask why, then end it now; of an exclusion say first which cards that affects.
+
+    The address may name a card, cardholder, group or policy, and then leads back to its page.
+    """
     row = Instruction.objects.filter(pk=object_id).select_related("lifting", "policy").first()
     if row is None:
         raise Http404
-    is_exception = row.kind == Instruction.Kind.EXCEPTION
+    is_exception, back = row.kind == Instruction.Kind.EXCEPTION, back_url(request.GET)
     form = asking.form(request, LiftForm)
     if request.method == "POST" and form.is_valid():
         try:
@@ -233,18 +258,20 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
         else:
             if is_new:
                 text = "Lifted: the policies decide again with the next purchase."
-                messages.success(request, text)
+                messages.success(request, _LIFTED.get(row.kind, text))
             elif is_exception:
                 messages.info(request, "Nothing to do: it is used, or holds no longer.")
             else:
                 messages.info(request, "Nothing to do: it was lifted already, or has ended.")
-            return HttpResponseRedirect(list_url())
-    context = {"row": row, "what": what_words(row), "where": where_links([row])[row.pk]}
-    effect = "From the next purchase on, the policies decide again, unless something else stops it."
-    verb = "Lift"
-    if is_exception:
-        effect = "It lets nothing through from the next purchase on."
-        verb = "Withdraw"
+            return HttpResponseRedirect(back)
+    context = {
+        "row": row,
+        "what": what_words(row, limits_of([row])),
+        "where": where_links([row])[row.pk],
+        "back": back,
+    }
+    effect = _EFFECTS.get(row.kind, _DECIDE_AGAIN)
+    verb = undoing(row)
     return _page(request, form, title=verb, button=verb, effect=effect, **context)
 
 

@@ -3,19 +3,25 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.http import QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authorizations.admin.shared.links import DASH, SCOPE_MODELS, card_words, link
+from authorizations.admin.shared.named_limits import NamedLimits, named_limits
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
-from authorizations.models import FundEntry, Instruction
-from authorizations.rules.basics.controls import Scope, ScopeKind, member_of, scope_of
+from authorizations.models import FundEntry, Instruction, PotSum
+from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, member_of, scope_of
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.basics.words import all_of, figure_words
+from authorizations.rules.policy.summary import limit_phrase
 from authorizations.rules.wording.exception_words import allowed_words, waiver_words
 from authorizations.rules.wording.stop_words import blocked_words
 
@@ -29,14 +35,14 @@ _ASSIGNED = {
 }
 
 
-def what_words(row: Instruction) -> str:
-    """ "Freeze"; "Block: merchant network id 1234567890"."""
+def what_words(row: Instruction, limits: NamedLimits) -> str:
+    """ "Freeze"; "Block: merchant network id 1234567890". `limits` are as of `limits_of`."""
     if row.kind == Instruction.Kind.FREEZE:
         return "Freeze"
     if row.kind == Instruction.Kind.OVERRIDE:
-        return f"Own amount: {row.policy}, {own_figure_words(row.terms)}"
+        return f"Own amount: {row.policy}, {own_figure_words(row, limits)}"
     if row.kind == Instruction.Kind.EXCEPTION:
-        return f"Allowed once: {exception_words(row.terms)}"
+        return f"Allowed once: {exception_words(row.terms, limits)}"
     if row.kind == Instruction.Kind.EXCLUSION:
         assigned = _ASSIGNED[scope_of(row.terms["assigned"]).kind]
         return f"Left out of {row.policy}, assigned to {assigned}"
@@ -44,21 +50,43 @@ def what_words(row: Instruction) -> str:
     return f"Block: {blocked[:1].lower()}{blocked[1:]}"
 
 
-def own_figure_words(terms: Mapping[str, Any]) -> str:
-    """ "monthly limit set to €800.00", "daily_count limit raised by 3 purchases"."""
-    currency, noun = terms.get("currency", ""), "attempt" if "attempts" in terms else "purchase"
-    if "raise_by" in terms:
-        return f"{terms['limit']} limit raised by {figure_words(terms['raise_by'], currency, noun)}"
-    return f"{terms['limit']} limit set to {figure_words(terms['amount'], currency, noun)}"
+def limits_of(rows: Iterable[Instruction]) -> NamedLimits:
+    """The limits that own amounts and exceptions are about."""
+    policies = []
+    for row in rows:
+        if row.kind == Instruction.Kind.OVERRIDE:
+            policies.append(str(row.policy))
+        elif row.kind == Instruction.Kind.EXCEPTION:
+            policies += [its["policy"] for its in row.terms["waives"] if its.get("limit")]
+    return named_limits(policies)
 
 
-def exception_words(terms: Mapping[str, Any]) -> str:
-    """ "up to €250.00 at merchant Uber, waives monthly limit of Team"."""
-    waived = (waiver_words(Waiver(**waiver)) for waiver in terms["waives"])
+def own_figure_words(row: Instruction, limits: NamedLimits) -> str:
+    """ "€800.00 instead of €500.00 a month", "3 purchases more than 5 purchases a day"."""
+    terms = row.terms
+    currency, is_of_attempts = terms.get("currency", ""), "attempts" in terms
+    figure = terms["raise_by"] if (is_raise := "raise_by" in terms) else terms["amount"]
+    words = figure_words(figure, currency, "attempt" if is_of_attempts else "purchase")
+    limit = limits.get((str(row.policy), terms["limit"]))
+    unit = currency, terms["interval"], is_of_attempts
+    if limit is None or unit != (limit.currency, limit.interval, limit.attempts is not None):
+        return f"{words}, asleep: the policy has no such limit now"
+    return f"{words} {'more than' if is_raise else 'instead of'} {limit_phrase(limit)}"
+
+
+def exception_words(terms: Mapping[str, Any], limits: NamedLimits) -> str:
+    """ "up to €250.00 at merchant Uber, waives the limit of €500.00 a month of Team"."""
+    waived = []
+    for waiver in (Waiver(**given) for given in terms["waives"]):
+        words = ""
+        if limit := limits.get((waiver.policy, waiver.limit)):
+            is_funds = limit.interval is Interval.FUNDS
+            words = "the funds" if is_funds else f"the limit of {limit_phrase(limit)}"
+        waived.append(waiver_words(waiver, words))
     return f"{allowed_words(terms)}, waives {all_of(list(dict.fromkeys(waived)))}"
 
 
-def where_links(rows: Iterable[Instruction | FundEntry]) -> dict[int, SafeString | str]:
+def where_links(rows: Iterable[Instruction | FundEntry | PotSum]) -> dict[int, SafeString | str]:
     """A link to what each holds for, by its key; the id if that is missing.
 
     One query for each kind of scope, however many rows there are.
@@ -107,8 +135,9 @@ def state_badge(row: Instruction, now: datetime) -> SafeString:
     if row.ends_at and row.ends_at <= now:
         return badge("Ran out unused" if is_exception else "Ended", "info")
     if row.starts_at > now:
-        return badge("Later", "info")
-    return badge("In force", "warning" if is_exception else "danger")
+        return badge("Begins later", "info")
+    stops = row.kind in (Instruction.Kind.FREEZE, Instruction.Kind.BLOCK)
+    return badge("In force", "danger" if stops else "warning")
 
 
 def is_over(row: Instruction, now: datetime) -> bool:
@@ -126,20 +155,58 @@ def used_link(row: Instruction) -> SafeString | str:
     return format_html('<a href="{}" class="text-link">{}</a>', url, text)
 
 
+def said(row: Instruction) -> str:
+    """ " from 1 Dec 2026, 08:00:00 UTC until 5 Dec 2026, 18:00:00 UTC (ada: trip)"."""
+    begins = f" from {exact_time(row.starts_at)}" if row.starts_at > timezone.now() else ""
+    until = f" until {exact_time(row.ends_at)}" if row.ends_at else ""
+    by = "a limit on attempts" if is_by_attempts(row) else row.author_name
+    return f"{begins}{until} ({': '.join(filter(None, (by, row.reason)))})"
+
+
+def is_by_attempts(row: Instruction) -> bool:
+    """Whether a limit on attempts has frozen the card."""
+    return row.kind == Instruction.Kind.FREEZE and "attempts" in row.terms
+
+
+def undoing(row: Instruction) -> str:
+    """The word for undoing it."""
+    return "Withdraw" if row.kind == Instruction.Kind.EXCEPTION else "Lift"
+
+
+_BACK = {"card": "card", "cardholder": "cardholder", "cardgroup": "group", "policy": "policy"}
+
+
+def lift_url(row: Instruction, back: Model | None = None) -> str:
+    """The address of the page that undoes it and then leads back to the page of `back`.
+
+    Without one it leads to the list of what is in force.
+    """
+    url = reverse("admin:authorizations_instruction_lift", args=[row.pk])
+    if back is None:
+        return url
+    return f"{url}?{urlencode({_BACK[str(back._meta.model_name)]: back.pk})}"
+
+
+def back_url(query: QueryDict) -> str:
+    """Where the address of a page that undoes leads back to."""
+    for model, name in _BACK.items():
+        if key := query.get(name):
+            return reverse(f"admin:authorizations_{model}_change", args=[quote(key)])
+    return reverse("admin:authorizations_instruction_changelist")
+
+
 def lift_link(row: Instruction, now: datetime) -> SafeString | str:
     """A link to the page that undoes it; a dash once it is over."""
     if is_over(row, now):
         return DASH
-    url = reverse("admin:authorizations_instruction_lift", args=[row.pk])
-    verb = "Withdraw" if row.kind == Instruction.Kind.EXCEPTION else "Lift"
-    return format_html('<a href="{}" class="text-link">{}</a>', url, verb)
+    return format_html('<a href="{}" class="text-link">{}</a>', lift_url(row), undoing(row))
 
 
 def by_words(row: Instruction | FundEntry) -> str:
     """Who wrote it; of a freeze by a limit on attempts a link to the decision that reached it."""
     if isinstance(row, FundEntry):
         return row.author.get_username() if row.author else "A command"
-    if row.kind == Instruction.Kind.FREEZE and "attempts" in row.terms:
+    if is_by_attempts(row):
         url = reverse("admin:authorizations_decision_change", args=[quote(row.terms["decision"])])
         return format_html('<a href="{}" class="text-link">A limit on attempts</a>', url)
     return row.author_name or "A command"

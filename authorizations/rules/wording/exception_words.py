@@ -39,15 +39,18 @@ def waived_words(check: Check) -> str:
     return f"{limit_words(figures)} waived ({over} over)"
 
 
-def waiver_words(waiver: Waiver) -> str:
-    """What is waived: "monthly limit of Team", "“Merchant not allowed” of Team"."""
+def waiver_words(waiver: Waiver, limit: str = "") -> str:
+    """What is waived: "the limit of €500.00 a month of Team", "“Merchant not allowed” of Team".
+
+    `limit` is the waiver's limit in words; empty if the policy no longer has it.
+    """
     if waiver.limit:
-        return f"{waiver.limit.replace('_', ' ')} limit of {waiver.policy}"
+        return f"{limit or 'a limit that is gone'} of {waiver.policy}"
     if waiver.block:
         return f"the block of {blocked_words(waiver.block).lower()}"
-    named = DeclineReason(waiver.reason)
+    reason = DeclineReason(waiver.reason)
     of = f" of {waiver.policy}" if waiver.policy else ""
-    return f"“{label(named)}”{of}"
+    return f"“{label(reason)}”{of}"
 
 
 def allowed_words(terms: Mapping[str, Any]) -> str:

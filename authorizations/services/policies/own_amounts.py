@@ -26,6 +26,7 @@ from authorizations.rules.basics.controls import (
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.policy_file import ListedOverride
+from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.policies import exception_limits, stops
 from authorizations.services.policies.changes import NONE_ASLEEP, Asleep, OverrideChange
 from authorizations.services.policies.stops import StopError
@@ -221,14 +222,15 @@ def asleep(
     but: Iterable[int] = (),
 ) -> Asleep:
     """The own amounts in force for limits of `before` that `after` does not have, except `but`."""
-    lost = {limit.about for limit in before} - {limit.about for limit in after}
+    still = {limit.about for limit in after}
+    lost = {limit.about: limit for limit in before if limit.about not in still}
     if not lost:
         return NONE_ASLEEP
     rows = given().filter(policy=policy).exclude(pk__in=[*but]).order_by("pk")
     found = [
-        (scope_of(scope), terms["limit"])
+        (scope_of(scope), limit_phrase(limit))
         for scope, terms in rows.values_list("scope", "terms")
-        if about(terms) in lost
+        if (limit := lost.get(about(terms)))
     ]
     first = found[:_MAX_NAMED]
     groups = [scope.id for scope, _ in first if scope.kind is ScopeKind.GROUP]

@@ -216,7 +216,7 @@ VISITS = {"key": "visits", "count": 9, "interval": "daily"}
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
-        ([VISITS], "2 own amounts sleep, as the version has no such limit: card ic_1 (monthly), c"),
+        ([VISITS], "2 own amounts sleep, as the version has no such limit: card ic_1 (€500.00 a"),
         (
             [VISITS, {"key": "monthly", "amount": 50_000, "interval": "weekly"}],
             "2 own amounts sleep",
@@ -227,7 +227,7 @@ VISITS = {"key": "visits", "count": 9, "interval": "daily"}
         ),
         (
             [{"amount": 1, "interval": "monthly"}, VISITS | {"interval": "weekly"}],
-            "1 own amount sleeps, as the version has no such limit: group Drivers (visits). The",
+            "1 own amount sleeps, as the version has no such limit: group Drivers (9 purchases a",
         ),
         ([{"amount": 1, "interval": "monthly"}, VISITS], ""),
     ],
@@ -252,8 +252,8 @@ def test_of_many_that_fall_asleep_the_first_are_named_and_all_are_counted() -> N
     load(others(*(CARD | {"card": f"ic_{number}"} for number in range(1204))))
     [change] = compare(json.dumps(of_team(VISITS))).policies
     assert str(change.asleep).startswith(
-        "1,204 own amounts sleep, as the version has no such limit: card ic_0 (monthly), card ic_1 "
-        "(monthly), card ic_2 (monthly) and 1,201 more."
+        "1,204 own amounts sleep, as the version has no such limit: card ic_0 (€500.00 a "
+        "month), card ic_1 (€500.00 a month), card ic_2 (€500.00 a month) and 1,201 more."
     )
 
 
