@@ -131,6 +131,8 @@ def _exceeded_by(
         for limit in policy.controls.spending_limits:
             if not limit.has_window or not limit_concerns(limit, event):
                 continue
+            if limit.interval is Interval.FUNDS:
+                continue  # what is left says so itself, and more may be added
             window = limit_window(limit, policy, event.created)
             if window not in usage:  # a request for nothing measures nothing
                 continue

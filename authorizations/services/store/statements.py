@@ -172,7 +172,10 @@ FROM (
         ELSE policy.current_version_id
     END AS version_id
     FROM authorizations_assignment assignment
-    JOIN authorizations_policy policy ON policy.id = assignment.policy_id
+    CROSS JOIN LATERAL (
+        SELECT * FROM authorizations_policy WHERE id = assignment.policy_id
+        OFFSET 0
+    ) AS policy
     WHERE assignment.scope = ANY('program:'::text || %(scopes)s::text[])
     OFFSET 0  -- so that the version is found once
 ) AS assigned
@@ -183,19 +186,29 @@ SELECT open.scope, id, json_build_object(
     'until', floor(extract(epoch FROM open.ends_at))::bigint,
     'author', author_name, 'reason', reason
 )::text, NULL, NULL
-FROM authorizations_openinstruction AS open
-JOIN authorizations_instruction ON id = instruction_id
-WHERE open.scope = ANY('program:'::text || %(scopes)s::text[])
+FROM unnest('program:'::text || %(scopes)s::text[]) AS asked(scope)
+CROSS JOIN LATERAL (
+    SELECT * FROM authorizations_openinstruction AS one WHERE one.scope = asked.scope
     -- By the clock of this statement, which begins when all rows are locked.
-    AND starts_at <= statement_timestamp()
-    AND (open.ends_at IS NULL OR statement_timestamp() < open.ends_at)
+    AND (one.ends_at IS NULL OR statement_timestamp() < one.ends_at)
+    OFFSET 0  -- each scope is looked up, also by a plan made while the table was empty
+) AS open
+CROSS JOIN LATERAL (
+    SELECT id, kind, policy_id, terms, author_name, reason
+    FROM authorizations_instruction
+    WHERE id = open.instruction_id AND starts_at <= statement_timestamp()
+    OFFSET 0
+) AS instruction
 UNION ALL
-SELECT scope, id, json_build_object(
+SELECT pot.scope, id, json_build_object(
     'kind', 'pot', 'policy', policy_id, 'limit', limit_key, 'currency', currency,
     'amount', amount, 'since', since
 )::text, NULL, NULL
-FROM authorizations_potsum
-WHERE scope = ANY(%(measured)s::text[])
+FROM unnest(%(measured)s::text[]) AS measured(scope)
+CROSS JOIN LATERAL (
+    SELECT * FROM authorizations_potsum AS one WHERE one.scope = measured.scope
+    OFFSET 0
+) AS pot
 """
 """The policies assigned to scopes, with the version in force and whose own its limits are;
 instructions and pots there."""

@@ -124,6 +124,7 @@ def test_an_over_capture_takes_it_below_nothing(enter: Any) -> None:
     [left] = remaining.of_card(card, ADA.at)
     [pot] = left.limits
     assert (pot.figures.limit, pot.figures.used, pot.figures.available) == (1_000, 1_500, -500)
+    assert {kind for kind, _ in life.findings} == {"captured_above_approval"}
     enter(499)
     assert ADA.reason(1) == "funds_exceeded"
     enter(2)

@@ -521,6 +521,32 @@ def test_no_statement_of_a_decision_reads_a_table_from_end_to_end() -> None:
         assert list(scanned(tree["Plan"])) == [], name
 
 
+@pytest.mark.django_db
+def test_what_is_in_force_is_looked_up_by_plans_that_were_made_while_there_was_nothing() -> None:
+    """`migrate` ends with ANALYZE: what was planned then decides until a connection is replaced."""
+    tables = ("openinstruction", "instruction", "potsum", "assignment", "policy")
+    for table in tables:
+        execute(f"ANALYZE authorizations_{table}")
+    with transaction.atomic():
+        execute(text_of("SETTINGS").replace("%(patience)s", "NULL"))
+        parameters = PARAMETERS["POLICIES"]
+        statement = ClientCursor(connection.connection).mogrify(text_of("POLICIES"), parameters)
+        [(plan,)] = execute("EXPLAIN (FORMAT JSON) " + statement.replace("%", "%%"))
+    [tree] = json.loads(plan) if isinstance(plan, str) else plan
+    found = {
+        node["Relation Name"].removeprefix("authorizations_"): "Index Cond" in node
+        for node in nodes(tree["Plan"])
+        if "Relation Name" in node
+    }
+    assert found == dict.fromkeys(tables, True)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
 # --- what goes over the wire
 
 
