@@ -24,6 +24,7 @@ from authorizations.rules.basics.words import all_of, figure_words
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.rules.wording.exception_words import allowed_words, waiver_words
 from authorizations.rules.wording.stop_words import blocked_words
+from authorizations.services.policies.own_amounts import about
 
 EVERY_CARD = "Every card"
 
@@ -64,12 +65,11 @@ def limits_of(rows: Iterable[Instruction]) -> NamedLimits:
 def own_figure_words(row: Instruction, limits: NamedLimits) -> str:
     """ "€800.00 instead of €500.00 a month", "3 purchases more than 5 purchases a day"."""
     terms = row.terms
-    currency, is_of_attempts = terms.get("currency", ""), "attempts" in terms
     figure = terms["raise_by"] if (is_raise := "raise_by" in terms) else terms["amount"]
-    words = figure_words(figure, currency, "attempt" if is_of_attempts else "purchase")
+    noun = "attempt" if "attempts" in terms else "purchase"
+    words = figure_words(figure, terms.get("currency", ""), noun)
     limit = limits.get((str(row.policy), terms["limit"]))
-    unit = currency, terms["interval"], is_of_attempts
-    if limit is None or unit != (limit.currency, limit.interval, limit.attempts is not None):
+    if limit is None or limit.about != about(terms):
         return f"{words}, asleep: the policy has no such limit now"
     return f"{words} {'more than' if is_raise else 'instead of'} {limit_phrase(limit)}"
 
