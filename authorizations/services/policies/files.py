@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -28,6 +29,7 @@ from authorizations.rules.basics.controls import (
     ScopeKind,
     member_of,
     member_scope,
+    reaches,
     scope_of,
 )
 from authorizations.rules.basics.purchase_exceptions import Waiver
@@ -191,26 +193,34 @@ def _once(entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _exported_amounts() -> Iterator[dict[str, Any]]:
-    """The own amounts that hold for a limit as it is now, the oldest first."""
+    """The own amounts that hold for a limit as it is now, where it is assigned; oldest first."""
     names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
     limits = {
-        (policy.pk, limit.about): limit.measure
+        (policy.pk, limit.about): limit
         for policy in Policy.objects.select_related("current_version")
         for version in planned.versions_to_come(policy)
         for limit in controls(version.document).limits
     }
+    measured = cache(own_amounts.measured_kinds)
+
+    def is_measured(policy: Policy, kind: ScopeKind) -> bool:
+        return any(reaches(kind, one) for one in measured(policy))
+
     for row in own_amounts.given().select_related("policy").order_by("pk"):
         scope, terms = scope_of(row.scope), row.terms
         target = names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
         about = (row.policy_id, own_amounts.about(terms))
-        # A file can't give an amount to a limit that its policy does not have.
+        # A file can't give an amount to a limit that its policy does not have, or that measures
+        # the scope nowhere.
         if target is None or row.policy is None or about not in limits:
+            continue
+        if limits[about].attempts is None and not is_measured(row.policy, scope.kind):
             continue
         found = {"policy": row.policy.name, "limit": row.terms["limit"], scope.kind.value: target}
         if "raise_by" in row.terms:
             found["raise_by"] = row.terms["raise_by"]
         else:
-            found[limits[about]] = row.terms["amount"]
+            found[limits[about].measure] = row.terms["amount"]
         if row.starts_at > timezone.now():
             found["from"] = _instant(row.starts_at)
         if row.ends_at:

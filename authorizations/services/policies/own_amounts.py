@@ -254,8 +254,11 @@ def is_measured_at(policy: Policy, scope: Scope) -> bool:
 
 def measured_kinds(policy: Policy) -> set[ScopeKind]:
     """What kinds of scopes the limits of a policy measure where it is assigned."""
+    assigned = policy.assignments.values_list("scope", "each").distinct()
+    return kinds_measured((scope_of(key).kind, each) for key, each in assigned)
+
+
+def kinds_measured(assigned: Iterable[tuple[ScopeKind, str]]) -> set[ScopeKind]:
+    """The same of assignments to these kinds of scopes, each with whose own its limits are."""
     card = Scope(ScopeKind.CARD, "")
-    return {
-        measured_scope(scope_of(key), each, card, "").kind
-        for key, each in policy.assignments.values_list("scope", "each").distinct()
-    }
+    return {measured_scope(Scope(kind, ""), each, card, "").kind for kind, each in assigned}

@@ -25,6 +25,7 @@ from authorizations.rules.basics.controls import (
     Scope,
     ScopeKind,
     member_scope,
+    reaches,
     scope_key,
     scope_of,
 )
@@ -76,6 +77,9 @@ def checked(written: str) -> PolicyFile:
         for found in _unknown_names(file, kind)
     ]
     problems += [*unknown, *_unknown_limits(file), *_split_chains(file)]
+    # An assignment that is not valid may be what an own amount lacks.
+    if not any(problem.path[:1] == ("assignments",) for problem in problems):
+        problems += _unmeasured(file)
     if problems:
         raise InvalidPolicyError(problems)
     return file
@@ -132,6 +136,38 @@ def _unknown_limits(file: PolicyFile) -> Iterator[Problem]:
             places[own.policy, _WRONG_UNIT[limit.measure]].append((*own.path, own.how))
     for (_, message), paths in places.items():
         yield _problem_at(paths, message)
+
+
+def _unmeasured(file: PolicyFile) -> Iterator[Problem]:
+    """Own amounts whose limit measures their scope nowhere, once the file is imported."""
+    now, limits = time(), _limits_then(file)
+    measured = _measured_then(file)
+    places: dict[str, list[Path]] = defaultdict(list)
+    for own in file.overrides or ():
+        limit = limits.get(own.policy, {}).get(own.limit)
+        is_over = own.until is not None and own.until <= now
+        # Attempts are those of each card, whatever the policy is assigned to.
+        if limit is None or is_over or limit.attempts is not None:
+            continue
+        if not any(reaches(own.kind, kind) for kind in measured[own.policy]):
+            places[own.policy].append((*own.path, own.kind.value))
+    for paths in places.values():
+        yield _problem_at(paths, own_amounts.NOT_MEASURED)
+
+
+def _measured_then(file: PolicyFile) -> dict[str, set[ScopeKind]]:
+    """The kinds of scopes that the limits of each policy measure once the file is imported."""
+    assigned: dict[str, dict[tuple[ScopeKind, str], str]] = defaultdict(dict)
+    for target in targets():
+        if file.assignments is None or target.policy not in file.names:
+            assigned[target.policy][target.kind, target.target] = target.each
+    for at in file.assignments or ():
+        assigned[at.policy][at.kind, at.target] = at.each
+    found = defaultdict[str, set[ScopeKind]](set)
+    for name, its in assigned.items():
+        pairs = {(kind, each) for (kind, _), each in its.items()}
+        found[name] = own_amounts.kinds_measured(pairs)
+    return found
 
 
 _WRONG_UNIT = {
@@ -343,7 +379,20 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
         else:
             new.append(change)
     named = file.names | {own.policy for own in file.overrides}
-    ended = {pk for said, keys in there.items() if said[0] in named for pk in keys} - kept
+    measured = [_measured_then(one) for one in (PolicyFile(), file)]
+
+    def can_be_said(said: own_amounts.Said) -> bool:
+        """Whether its limit measures its scope somewhere, now or after the import."""
+        kinds = set[ScopeKind]().union(*(one[said.policy] for one in measured))
+        is_of_attempts = "attempts" in json.loads(said.terms)
+        return is_of_attempts or any(reaches(scope_of(said.scope).kind, kind) for kind in kinds)
+
+    ended = {
+        pk
+        for said, keys in there.items()
+        if said.policy in named and can_be_said(said)
+        for pk in keys
+    } - kept
     return {"own_amounts": tuple(new), "ended_amounts": tuple(sorted(ended))}
 
 

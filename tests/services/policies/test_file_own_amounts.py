@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from authorizations.models import Card, Instruction, Lifting, Policy
+from authorizations.models import Card, CardGroup, Instruction, Lifting, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import own_amounts
@@ -272,3 +272,36 @@ def test_one_that_begins_later_is_known_before_and_after_it_begins() -> None:
     assert not compare(json.dumps(others(begun)))
     assert not compare(json.dumps(export_policies()))
     assert [shopper.reason(30_001), shopper.reason(30_000)] == ["amount_limit_exceeded", "approved"]
+
+
+def test_an_own_amount_is_refused_where_its_limit_measures_nothing_after_the_import() -> None:
+    to_the_group = FILE | {"assignments": [{"policy": "Team", "group": "Drivers"}]}
+    with pytest.raises(InvalidPolicyError) as refused:
+        load(to_the_group)
+    [problem] = refused.value.problems
+    assert problem.path == ("overrides", 0, "card")
+    assert problem.message == f"{own_amounts.NOT_MEASURED} 1 more entry has the same problem."
+    assert not Policy.objects.exists()
+    each = [{"policy": "Team", "group": "Drivers", "each": "card"}]
+    load(FILE | {"assignments": each})
+    assert own_amounts.given().count() == 3
+
+
+def test_assignments_that_a_file_leaves_as_they_are_measure_its_own_amounts() -> None:
+    load(others())
+    load({"overrides": [CARD]})
+    load({"policies": FILE["policies"], "overrides": [CARD | {"amount": 70_000}]})
+    with pytest.raises(InvalidPolicyError):  # with the list the policy is assigned nowhere else
+        load({"policies": FILE["policies"], "assignments": [], "overrides": [CARD]})
+    assert own_amounts.given().get().terms["amount"] == 70_000
+
+
+def test_an_own_amount_whose_limit_measures_nothing_any_more_is_in_no_file_and_stays() -> None:
+    load(others(CARD))
+    Policy.objects.get().assignments.update(program=False, group=CardGroup.objects.get())
+    exported = export_policies()
+    assert exported["overrides"] == []
+    assert not load(exported)
+    assert own_amounts.given().count() == 1
+    load(exported | {"assignments": FILE["assignments"]})  # it would hold again, against the file
+    assert not own_amounts.given().exists()
