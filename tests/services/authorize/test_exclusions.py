@@ -1,11 +1,14 @@
 """Who an assignment leaves out: the policy does not apply to them, as long as it holds."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from authorizations.admin.shared.explained import explained
 from authorizations.models import (
@@ -67,6 +70,73 @@ def assert_clean() -> None:
     assert redecided() == []
     assert differences() == []
     assert contradictions() == []
+
+
+class Move(NamedTuple):
+    """What happens: a purchase of `amount`, or an exclusion begins, ends by its end or by hand."""
+
+    kind: str
+    scope: Scope
+    amount: int
+
+
+moves = st.builds(
+    Move,
+    st.sampled_from(["buy", "buy", "leave out", "leave out until", "past its end", "lift"]),
+    st.sampled_from([CARD, HOLDER]),
+    st.sampled_from([1, 300, 600, 1_000]),
+)
+
+
+@pytest.mark.django_db(transaction=True)  # each example begins at a time of its own
+@settings(
+    max_examples=15,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(moves, max_size=10))
+def test_exclusions_that_begin_and_end_between_purchases_hold_as_a_plain_reference_says(
+    drawn: list[Move],
+) -> None:
+    with transaction.atomic():
+        operator = User.objects.create(username="operator")
+        for shopper in (ADA, BEA):
+            shopper.asks(0)
+        group = CardGroup.objects.create(name="Team")
+        Card.objects.update(group=group)
+        in_force("All", unlimited=True)
+        policy = in_force("Team", spending_limits=DAILY, to={"group": group})
+        assigned = Scope(ScopeKind.GROUP, str(group.pk))
+        used = 0
+        held: list[tuple[Instruction, bool]] = []  # those that hold, and whether they have an end
+        for move in drawn:
+            if move.kind == "buy":
+                fits = used + move.amount <= 1_000
+                expected = "approved" if held or fits else "amount_limit_exceeded"
+                assert ADA.reason(move.amount) == expected
+                used += move.amount if expected == "approved" else 0
+                fits = used + 1 <= 1_000  # Bea is never left out, and shares the budget
+                assert BEA.reason(1) == ("approved" if fits else "amount_limit_exceeded")
+                used += fits
+            elif move.kind.startswith("leave out"):
+                has_end = move.kind.endswith("until")
+                until = timezone.now() + timedelta(hours=1) if has_end else None
+                known: dict[str, Any] = {"by": operator, "reason": "On a trip", "until": until}
+                exclusions.leave_out(policy, assigned, move.scope, **known)
+                held.append((Instruction.objects.latest("pk"), has_end))
+            elif move.kind == "lift" and held:
+                row, _ = held.pop(0)
+                stops.lift(row, by=operator, reason="Back")
+            elif ending := [one for one in held if one[1]]:
+                held.remove(ending[0])
+                ended = timezone.now() - timedelta(microseconds=1)
+                damage(ending[0][0], ends_at=ended)
+                OpenInstruction.objects.filter(pk=ending[0][0].pk).update(ends_at=ended)
+        assert redecided() == []
+        assert differences() == []
+        # Ends that were moved are found, and nothing else.
+        assert [one for one in contradictions() if ": until of instruction " not in one] == []
+        transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize("scope", [CARD, HOLDER])

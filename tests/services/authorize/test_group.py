@@ -23,6 +23,7 @@ from authorizations.models import (
     ExceptionUse,
     Finding,
     LedgerEntry,
+    Policy,
     Transaction,
     UncountedWindow,
     Usage,
@@ -32,7 +33,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.services.authorize.group import Member, decide_together
 from authorizations.services.authorize.transaction import authorize
-from authorizations.services.policies import stops
+from authorizations.services.policies import exclusions, stops
 from authorizations.services.policies.purchase_exceptions import allow_once
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
 from authorizations.services.store import lookup
@@ -199,23 +200,40 @@ STOPS: dict[str, dict[str, str]] = {
 """Freezes, and blocks with terms, by their scope."""
 
 
+LEFT_OUT: dict[str, tuple[str, str, str]] = {
+    "card": ("Group", "group", "card:ic_1"),
+    "cardholder": ("Group", "group", "cardholder:ich_0"),
+    "group": ("Program", "program:", "group"),
+    "card of another": ("Program", "program:", "card:ic_3"),
+}
+"""Exclusions: the policy, what it is assigned to, and who is left out of that."""
+
+
 WAIVED = [Waiver("amount_limit_exceeded"), Waiver("count_limit_exceeded")]
 
 
 def begin(
-    before: Sequence[Step], with_rolling: bool, stopped: Sequence[str], allowed: Sequence[str]
+    before: Sequence[Step],
+    *,
+    with_rolling: bool,
+    stopped: Sequence[str],
+    allowed: Sequence[str],
+    each: str,
+    left_out: Sequence[str],
 ) -> World:
-    """Cards that have paid, in a group of three, and policies in force; some of STOPS.
+    """Cards that have paid, in a group of three, and policies in force; some of STOPS and LEFT_OUT.
 
-    Each of the cards `allowed` has an exception, as often as it is named. Where something is
-    stopped, a card has left the group since its purchases began.
+    `each` is whose own the group's limits are. Each of the cards `allowed` has an exception, as
+    often as it is named. Where something is stopped, a card has left the group since its purchases
+    began.
     """
     in_force("Program", spending_limits=LIMITS["Program"], partial_approval=True)
     for shopper in SHOPPERS:
         shopper.asks(0)
     group = CardGroup.objects.create(name="North")
     Card.objects.filter(pk__in=IN_THE_GROUP).update(group=group)
-    in_force("Group", spending_limits=LIMITS["Group"], to={"group": group}, partial_approval=True)
+    to = {"group": group, "each": each}
+    in_force("Group", spending_limits=LIMITS["Group"], to=to, partial_approval=True)
     if with_rolling:  # whose pieces are summed for each purchase
         in_force("Holder", spending_limits=LIMITS["Holder"], to={"cardholder_id": "ich_0"})
     for shopper in SHOPPERS:
@@ -226,15 +244,24 @@ def begin(
     if stopped:
         Card.objects.filter(pk=IN_THE_GROUP[-1]).update(group=None)
     operator = User.objects.create(username="operator")
+
+    def scope_by(key: str) -> Scope:
+        return Scope(ScopeKind.GROUP, str(group.pk)) if key == "group" else scope_of(key)
+
+    until = timezone.now() + timedelta(hours=1)
+    for name in left_out:
+        policy_name, assigned, who = LEFT_OUT[name]
+        policy = Policy.objects.get(name=policy_name)
+        between = (scope_by(assigned), scope_by(who))
+        exclusions.leave_out(policy, *between, by=operator, reason="Trip", until=until)
     for key in stopped:
-        scope = Scope(ScopeKind.GROUP, str(group.pk)) if key == "group" else scope_of(key)
+        scope = scope_by(key)
         if terms := STOPS[key]:
             stops.block(scope, terms, by=operator, reason="Fraud")
         else:
             stops.freeze(scope, by=operator, reason="Lost")
     if allowed:
         in_force("Tight", spending_limits=[{"amount": 600, "interval": "daily"}])
-    until = timezone.now() + timedelta(hours=1)
     for card_id in allowed:
         known: dict[str, Any] = {"up_to": 2_600, "currency": "eur", "until": until}
         allow_once(card_id, WAIVED, by=operator, reason="Trip", **known)
@@ -342,6 +369,8 @@ def without_who_came_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     with_rolling=False,
     stopped=[],
     allowed=[],
+    each="",
+    left_out=[],
 )
 @example(
     before=[],
@@ -349,6 +378,8 @@ def without_who_came_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     with_rolling=False,
     stopped=[],
     allowed=["ic_0", "ic_0"],
+    each="cardholder",
+    left_out=["group"],
 )
 @given(
     before=st.lists(steps, max_size=4),
@@ -356,16 +387,16 @@ def without_who_came_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     with_rolling=st.booleans(),
     stopped=st.lists(st.sampled_from(list(STOPS)), max_size=2, unique=True),
     allowed=st.lists(st.sampled_from(["ic_0", "ic_1", "ic_3"]), max_size=3),
+    each=st.sampled_from(["", "card", "cardholder"]),
+    left_out=st.lists(st.sampled_from(list(LEFT_OUT)), max_size=2, unique=True),
 )
 def test_a_group_leaves_the_rows_and_answers_of_its_requests_one_by_one(
     before: list[Step],
     drawn: list[Step],
-    with_rolling: bool,
-    stopped: list[str],
-    allowed: list[str],
+    **world_of: Any,
 ) -> None:
     with transaction.atomic():
-        world = begin(before, with_rolling, stopped, allowed)
+        world = begin(before, **world_of)
         batch = [world.request(step) for step in drawn]
         together = taken_back(partial(decided_together, batch))
         alone = taken_back(partial(decided_one_by_one, batch, together.order))
