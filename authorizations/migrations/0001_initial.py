@@ -90,9 +90,40 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=100, unique=True)),
                 ("description", models.CharField(blank=True, max_length=500)),
+                (
+                    "metadata_key",
+                    models.CharField(blank=True, db_default="", default="", max_length=40),
+                ),
+                (
+                    "metadata_value",
+                    models.CharField(blank=True, db_default="", default="", max_length=500),
+                ),
             ],
             options={
                 "ordering": ("name",),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("metadata_key", ""), _negated=True),
+                        fields=["metadata_key", "metadata_value"],
+                        name="card_group_by_metadata",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("metadata_key", ""), ("metadata_value", "")),
+                            models.Q(
+                                ("metadata_key", ""),
+                                ("metadata_value", ""),
+                                _connector="OR",
+                                _negated=True,
+                            ),
+                            _connector="OR",
+                        ),
+                        name="card_group_metadata_pair",
+                        violation_error_message="Give both the key and the value, or neither.",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -118,6 +149,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("details_at", models.BigIntegerField(default=0, editable=False)),
+                ("metadata", models.JSONField(db_default={}, default=dict, editable=False)),
+                ("metadata_at", models.BigIntegerField(db_default=0, default=0, editable=False)),
                 ("first_seen", models.DateTimeField(auto_now_add=True)),
             ],
             options={
@@ -1077,6 +1110,19 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("replacement_for", models.CharField(blank=True, editable=False, max_length=255)),
+                (
+                    "grouped_by",
+                    models.CharField(
+                        blank=True,
+                        choices=[("hand", "By hand"), ("rule", "By Stripe's metadata")],
+                        db_default="",
+                        default="",
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
+                ("metadata", models.JSONField(db_default={}, default=dict, editable=False)),
+                ("metadata_at", models.BigIntegerField(db_default=0, default=0, editable=False)),
                 (
                     "last4",
                     models.CharField(blank=True, max_length=4, verbose_name="last four digits"),

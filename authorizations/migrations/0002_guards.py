@@ -224,10 +224,14 @@ MOVE_CHAIN = """
 CREATE FUNCTION authorizations_move_chain(old_root text, new_root text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    taken_along bigint := (SELECT group_id FROM authorizations_card WHERE id = old_root);
+    taken_along bigint;
+    was_grouped_by text;
 BEGIN
-    UPDATE authorizations_card SET root_id = new_root, group_id = NULL WHERE root_id = old_root;
-    UPDATE authorizations_card SET group_id = taken_along
+    SELECT group_id, grouped_by INTO taken_along, was_grouped_by
+    FROM authorizations_card WHERE id = old_root;
+    UPDATE authorizations_card SET root_id = new_root, group_id = NULL, grouped_by = ''
+    WHERE root_id = old_root;
+    UPDATE authorizations_card SET group_id = taken_along, grouped_by = was_grouped_by
     WHERE id = new_root AND group_id IS NULL AND taken_along IS NOT NULL;
     UPDATE authorizations_assignment SET card_id = new_root
     WHERE card_id = old_root AND policy_id NOT IN (
@@ -270,6 +274,49 @@ BEGIN
     FROM authorizations_fundentry AS it WHERE scope = 'card:' || old_root
     ORDER BY id;
 END
+$$
+"""
+
+# Groups the roots of chains as the groups' rules say, unless a card was grouped by hand; returns
+# those that it has moved. What a card's own metadata says counts before that of the card it
+# replaces, and both before its cardholder's. Where two rules match, nothing changes. It runs with
+# the owner's rights, since the role that answers Stripe may group no card; the roots are locked.
+GROUP_BY_METADATA = """
+CREATE FUNCTION authorizations_group_by_metadata(roots text[]) RETURNS SETOF text
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+WITH RECURSIVE chain AS (
+    SELECT id AS root, id, cardholder_id, metadata, 0 AS place FROM authorizations_card
+    WHERE id = ANY(roots) AND root_id = id
+        AND (grouped_by = 'rule' OR (grouped_by = '' AND group_id IS NULL))
+    UNION ALL
+    SELECT chain.root, next.id, next.cardholder_id, next.metadata, chain.place + 1
+    FROM chain JOIN authorizations_card AS next
+        ON next.root_id = chain.root AND next.replacement_for = chain.id AND next.id <> chain.root
+    WHERE chain.place < 1000
+), newest AS (
+    SELECT DISTINCT ON (chain.root) chain.root, holder.metadata
+    FROM chain LEFT JOIN authorizations_cardholder AS holder ON holder.id = chain.cardholder_id
+    ORDER BY chain.root, chain.place DESC
+), wanted AS (
+    SELECT newest.root, count(rule.id) AS rules, min(rule.id) AS group_id
+    FROM newest LEFT JOIN authorizations_cardgroup AS rule ON rule.metadata_key <> ''
+        AND rule.metadata_value = coalesce(
+            (
+                SELECT chain.metadata ->> rule.metadata_key FROM chain
+                WHERE chain.root = newest.root AND chain.metadata ? rule.metadata_key
+                ORDER BY chain.place DESC LIMIT 1
+            ),
+            newest.metadata ->> rule.metadata_key
+        )
+    GROUP BY newest.root
+)
+UPDATE authorizations_card AS card SET
+    group_id = wanted.group_id,
+    grouped_by = CASE WHEN wanted.group_id IS NULL THEN '' ELSE 'rule' END
+FROM wanted
+WHERE card.id = wanted.root AND wanted.rules < 2
+    AND card.group_id IS DISTINCT FROM wanted.group_id
+RETURNING card.id
 $$
 """
 
@@ -412,6 +459,13 @@ class Migration(migrations.Migration):
         migrations.RunSQL(MOVE_CHAIN, "DROP FUNCTION authorizations_move_chain(text, text)"),
         migrations.RunSQL(
             "REVOKE EXECUTE ON FUNCTION authorizations_move_chain(text, text) FROM PUBLIC",
+            migrations.RunSQL.noop,
+        ),
+        migrations.RunSQL(
+            GROUP_BY_METADATA, "DROP FUNCTION authorizations_group_by_metadata(text[])"
+        ),
+        migrations.RunSQL(
+            "REVOKE EXECUTE ON FUNCTION authorizations_group_by_metadata(text[]) FROM PUBLIC",
             migrations.RunSQL.noop,
         ),
         migrations.RunSQL(

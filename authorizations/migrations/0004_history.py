@@ -20,9 +20,10 @@ RECORDED = {
     "cardholder cardholder_id card card_id",
     "authorizations_programdefaults": "programdefaults {} programdefaults id",
     "authorizations_cardgroup": "cardgroup {} cardgroup id",
-    "authorizations_card": "card {details_at,first_seen,own_root} card id "
+    "authorizations_card": "card {details_at,first_seen,metadata,metadata_at,own_root} card id "
     "cardholder cardholder_id cardgroup group_id",
-    "authorizations_cardholder": "cardholder {details_at,first_seen,folded_name} cardholder id",
+    "authorizations_cardholder": "cardholder "
+    "{details_at,first_seen,metadata,metadata_at,folded_name} cardholder id",
     "auth_user": "user {last_login,password} user id",
     "auth_user_groups": "userrole {} user user_id group group_id",
     "auth_user_user_permissions": "userpermission {} user user_id permission permission_id",

@@ -4,6 +4,7 @@ from django.db import models
 
 from authorizations.models.fields import TypedCharField
 from authorizations.models.folding import folded_column
+from authorizations.rules.policy.policy_file import METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH
 
 
 class Cardholder(models.Model):
@@ -17,6 +18,9 @@ class Cardholder(models.Model):
     # When the event that these details come from was created, in Unix seconds, so that a late event
     # does not restore an old name.
     details_at = models.BigIntegerField(default=0, editable=False)
+    # What groups' rules ask for of Stripe's metadata, as of `metadata_at`, in Unix seconds.
+    metadata = models.JSONField(default=dict, db_default={}, editable=False)
+    metadata_at = models.BigIntegerField(default=0, db_default=0, editable=False)
     first_seen = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -27,13 +31,38 @@ class Cardholder(models.Model):
 
 
 class CardGroup(models.Model):
-    """Cards that policies apply to together: as one budget, or with limits of their own."""
+    """Cards that policies apply to together: as one budget, or with limits of their own.
+
+    With a rule, cards with this pair in Stripe's `metadata` join by themselves: in the card's own
+    or, if that has no such key, in its cardholder's.
+    """
 
     name = TypedCharField(max_length=100, unique=True)
     description = TypedCharField(max_length=500, blank=True)
+    metadata_key = TypedCharField(
+        max_length=METADATA_KEY_LENGTH, blank=True, default="", db_default=""
+    )
+    metadata_value = TypedCharField(
+        max_length=METADATA_VALUE_LENGTH, blank=True, default="", db_default=""
+    )
 
     class Meta:
         ordering = ("name",)
+        indexes = [
+            models.Index(
+                fields=("metadata_key", "metadata_value"),
+                name="card_group_by_metadata",
+                condition=~models.Q(metadata_key=""),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(metadata_key="", metadata_value="")
+                | ~(models.Q(metadata_key="") | models.Q(metadata_value="")),
+                name="card_group_metadata_pair",
+                violation_error_message="Give both the key and the value, or neither.",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -50,6 +79,10 @@ class Card(models.Model):
         ACTIVE = "active"
         INACTIVE = "inactive"
         CANCELED = "canceled"
+
+    class GroupedBy(models.TextChoices):
+        HAND = "hand", "By hand"
+        RULE = "rule", "By Stripe's metadata"
 
     id = models.CharField(
         "card id", primary_key=True, max_length=255, help_text="Stripe's id, ic_…"
@@ -74,6 +107,12 @@ class Card(models.Model):
     group = models.ForeignKey(
         CardGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="cards"
     )
+    # Of a root. By hand can also mean: in no group. A group that nothing is said of is by hand.
+    grouped_by = models.CharField(
+        max_length=10, choices=GroupedBy, blank=True, default="", db_default="", editable=False
+    )
+    metadata = models.JSONField(default=dict, db_default={}, editable=False)
+    metadata_at = models.BigIntegerField(default=0, db_default=0, editable=False)
     last4 = models.CharField("last four digits", max_length=4, blank=True)
     brand = models.CharField(max_length=50, blank=True)
     type = models.CharField(max_length=50, blank=True)

@@ -106,7 +106,14 @@ def card(found: shapes.CardShape) -> CardDetails:
         type=word(found.type),
         replacement_for=id_of(found.replacement_for),
         created=found.created,
+        metadata=metadata(found.metadata),
+        cardholder_metadata=None if isinstance(holder, str) else metadata(holder.metadata),
     )
+
+
+def metadata(found: dict[str, str] | None) -> dict[str, str] | None:
+    """What the program has written on an object, as the database can store it."""
+    return {text(key): text(value) for key, value in found.items()} if found else found
 
 
 def id_of(found: shapes.Expandable | str | msgspec.UnsetType | None) -> str | None:

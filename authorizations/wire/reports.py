@@ -20,6 +20,7 @@ from authorizations.wire.convert import (
     REFUSED,
     card,
     merchant,
+    metadata,
     name,
     reader,
     snapshot,
@@ -116,7 +117,13 @@ def _card_report(data: msgspec.Raw, event_id: str, at: int) -> CardReport:
 
 def _cardholder_report(data: msgspec.Raw, event_id: str, at: int) -> CardholderReport:
     found = _cardholder(data)
-    return CardholderReport(event_id=event_id, event_created=at, id=found.id, name=name(found.name))
+    return CardholderReport(
+        event_id=event_id,
+        event_created=at,
+        id=found.id,
+        name=name(found.name),
+        metadata=metadata(found.metadata),
+    )
 
 
 def _dispute_report(data: msgspec.Raw, event_id: str, at: int, *, funds: str = "") -> DisputeReport:

@@ -50,6 +50,7 @@ class Expandable(Struct, frozen=True, gc=False):
 class CardholderShape(Struct, frozen=True, gc=False):
     id: Id
     name: str | None = None
+    metadata: dict[str, str] | None = None
 
 
 class CardShape(Struct, frozen=True, gc=False):
@@ -63,6 +64,7 @@ class CardShape(Struct, frozen=True, gc=False):
     brand: str | None = None
     type: str | None = None
     created: Instant | None = None
+    metadata: dict[str, str] | None = None
 
 
 class AmountDetails(Struct, frozen=True, gc=False):

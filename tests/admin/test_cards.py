@@ -275,6 +275,75 @@ class TestGroups:
         assert found == {"name": ["A different group has this name. Choose another."]}
 
 
+@pytest.mark.django_db(transaction=True)  # a card is added in a transaction of its own
+class TestMetadata:
+    """Groups that cards join by Stripe's metadata."""
+
+    @pytest.fixture
+    def drivers(self) -> CardGroup:
+        in_force("Baseline")
+        Shopper().asks(100)
+        group = CardGroup.objects.create(
+            name="Drivers", metadata_key="team", metadata_value="drivers"
+        )
+        Shopper(card_id="ic_2", card={"metadata": {"team": "drivers"}}).asks(1)
+        return group
+
+    def test_a_rule_is_given_on_the_page_of_the_group(
+        self, operator: Client, drivers: CardGroup
+    ) -> None:
+        url = pages.change_url(drivers)
+        shown = as_shown(operator, url) | {"cards": ["ic_2"]}
+        found = errors(operator.post(url, shown | {"metadata_value": ""}))
+        assert found == {"metadata_value": ["Give both the key and the value, or neither."]}
+        operator.post(url, shown | {"metadata_value": "couriers"})
+        drivers.refresh_from_db()
+        assert (drivers.metadata_key, drivers.metadata_value) == ("team", "couriers")
+        assert [card.grouped_by for card in drivers.cards.all()] == ["rule"]
+
+    def test_the_page_of_a_group_with_a_rule_says_how_each_card_came_there(
+        self, operator: Client, drivers: CardGroup
+    ) -> None:
+        url = pages.change_url(drivers)
+        operator.post(url, as_shown(operator, url) | {"cards": ["ic_1", "ic_2"]})
+        assert [*drivers.cards.order_by("pk").values_list("grouped_by", flat=True)] == [
+            "hand",
+            "rule",
+        ]
+        page = operator.get(url).content.decode()
+        assert "By hand" in page
+        assert "By Stripe&#x27;s metadata" in page
+
+    def test_the_page_of_a_card_says_so_and_lets_the_rules_choose_again(
+        self, operator: Client, drivers: CardGroup
+    ) -> None:
+        card = Card.objects.get(pk="ic_2")
+        url = pages.change_url(card)
+        assert as_shown(operator, url)["by_metadata"] == "on"
+        operator.post(url, as_shown(operator, url) | {"group": ""})
+        card.refresh_from_db()
+        assert (card.group, card.grouped_by) == (None, "hand")
+        shown = as_shown(operator, url)
+        assert "by_metadata" not in shown
+        operator.post(url, shown | {"by_metadata": "on"})
+        card.refresh_from_db()
+        assert (card.group, card.grouped_by) == (drivers, "rule")
+
+    def test_turned_off_it_keeps_the_group_by_hand(
+        self, operator: Client, drivers: CardGroup
+    ) -> None:
+        card = Card.objects.get(pk="ic_2")
+        operator.post(pages.change_url(card), {"group": drivers.pk})
+        card.refresh_from_db()
+        assert (card.group, card.grouped_by) == (drivers, "hand")
+
+    def test_without_any_rule_the_page_of_a_card_does_not_mention_it(
+        self, operator: Client, card: Card
+    ) -> None:
+        page = operator.get(pages.change_url(card)).content.decode()
+        assert "metadata" not in page
+
+
 def test_lists_cost_the_same_for_one_row_and_for_many(
     operator: Client, card: Card, django_assert_max_num_queries: Any
 ) -> None:

@@ -82,7 +82,10 @@ WHOLE: dict[str, Any] = {
             "spending_limits": [{"amount": 1, "interval": "daily"}],
         },
     ],
-    "groups": [{"name": "Field team", "cards": ["ic_1", "ic_2"]}],
+    "groups": [
+        {"name": "Field team", "cards": ["ic_1", "ic_2"]},
+        {"name": "Visitors", "cards": [], "metadata": {"team": "visitors"}},
+    ],
     "assignments": [
         {"policy": "Travel", "card": "ic_1"},
         {"policy": "Baseline", "program": True},

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from authorizations.admin.shared import choices
 from authorizations.admin.shared.types import ModelForm
@@ -42,6 +42,28 @@ class CardForm(ModelForm[Card]):
         if currency and currency not in known_currencies():
             raise forms.ValidationError("Choose a currency from the list, or leave it empty.")
         return currency
+
+
+class CardGroupingForm(ModelForm[Card]):
+    """The group of a card, and whether it is chosen by hand or by the groups' rules."""
+
+    by_metadata = forms.BooleanField(
+        required=False,
+        label="By Stripe's metadata",
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="The rules of card groups choose the group. A group that you choose is by hand: "
+        "no rule changes it.",
+    )
+
+    class Meta:
+        model = Card
+        fields = ("group",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        grouped_by, is_grouped = self.instance.grouped_by, self.instance.group_id is not None
+        is_by_rule = grouped_by == Card.GroupedBy.RULE or not (grouped_by or is_grouped)
+        self.initial["by_metadata"] = is_by_rule
 
 
 class CardholderForm(ModelForm[Cardholder]):

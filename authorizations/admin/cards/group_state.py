@@ -17,6 +17,7 @@ def state(group: CardGroup, *, with_cards: bool) -> State:
     return {
         "Name": group.name,
         "Description": group.description,
+        "Metadata": f"{group.metadata_key} = {group.metadata_value}" if group.metadata_key else "",
         "cards": {card.pk: card_words(card) for card in cards},
     }
 
@@ -25,7 +26,7 @@ def changes(shown: State, now: State) -> list[str]:
     """The differences between two states, in sentences."""
     edits = [
         PolicyEdit(name, shown[name] or NOTHING, now[name] or NOTHING)
-        for name in ("Name", "Description")
+        for name in ("Name", "Description", "Metadata")
         if shown[name] != now[name]
     ]
     before, after = shown["cards"], now["cards"]

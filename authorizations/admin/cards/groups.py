@@ -44,6 +44,11 @@ def has_many_cards(group: CardGroup | None) -> bool:
     return bool(group and group.pk and group.cards.all()[MAX_CHOSEN:].exists())
 
 
+def how_grouped(card: Card) -> str:
+    """Whether a root is in its group by hand or by metadata."""
+    return str(Card.GroupedBy(card.grouped_by or Card.GroupedBy.HAND).label)
+
+
 class CardGroupForm(ModelForm[CardGroup]):
     cards = forms.ModelMultipleChoiceField(
         Card.objects.all(),
@@ -55,13 +60,26 @@ class CardGroupForm(ModelForm[CardGroup]):
 
     class Meta:
         model = CardGroup
-        fields = ("name", "description")
+        fields = ("name", "description", "metadata_key", "metadata_value")
+        help_texts = {
+            "metadata_key": "Cards join by themselves that have this key and value in their "
+            "metadata at Stripe, or else their cardholder: with the next event about them, and new "
+            "ones with their first purchase. Empty for none.",
+        }
         error_messages = {
             "name": {
                 "required": "Give the group a name.",
                 "unique": "A different group has this name. Choose another.",
             },
         }
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        key, value = (self.cleaned_data.get(name) for name in ("metadata_key", "metadata_value"))
+        if bool(key) != bool(value):
+            missing = "metadata_value" if key else "metadata_key"
+            self.add_error(missing, "Give both the key and the value, or neither.")
+        return cleaned
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,7 +92,7 @@ class CardGroupForm(ModelForm[CardGroup]):
 @admin.register(CardGroup)
 class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[CardGroup]):
     form = CardGroupForm
-    fields = ("name", "description", "cards")
+    fields = ("name", "description", "metadata_key", "metadata_value", "cards")
     change_form_template = "admin/authorizations/shared.html"
     list_display = ("name", "description", "card_count")
     search_fields = ("name__folded_contains",)
@@ -153,8 +171,10 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
                 state_badges(card, card.frozen_by),
                 link(card.cardholder),
                 card.pk,
+                *([how_grouped(card)] if row.metadata_key else []),
             )
             for card in cards
         ]
-        shown = table(("Card", "State", "Cardholder", "Card id"), rows)
+        heads = ("Card", "State", "Cardholder", "Card id")
+        shown = table((*heads, "In the group") if row.metadata_key else heads, rows)
         return format_html("{}<p>All: {}</p>", shown, self.card_count(row))

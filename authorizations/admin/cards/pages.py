@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
 
 from authorizations.admin.cards.card_page import CardPage
-from authorizations.admin.cards.forms import CardForm
+from authorizations.admin.cards.forms import CardForm, CardGroupingForm
 from authorizations.admin.cards.freezing import freeze_page
 from authorizations.admin.cards.grants import warn_of_lost_grants
 from authorizations.admin.cards.lists import CardChangeList, CardColumns, GrantFilter, StateFilter
@@ -23,9 +23,9 @@ from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import AsksFirst
 from authorizations.admin.shared.links import card_words, link
 from authorizations.admin.shared.types import ModelAdmin, ModelForm, action, display
-from authorizations.models import Card
+from authorizations.models import Card, CardGroup
 from authorizations.services.cards.by_hand import add_unless_known
-from authorizations.services.policies.groups import move
+from authorizations.services.policies.groups import follow_metadata, move
 
 STYLES = {"all": [f"authorizations/{name}.css" for name in ("policy", "history", "card")]}
 
@@ -85,14 +85,24 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
     ) -> Any:
         if obj is None:
             kwargs["form"] = CardForm
+        elif self._may_follow_metadata(obj):
+            kwargs["form"] = CardGroupingForm
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Card | None = None) -> Any:
         """Only the group can be edited, on the first card of a replacement chain."""
         if obj and (obj.root_id != obj.pk or not self.has_change_permission(request, obj)):
             return ()
-        ticks = asking.fieldset(request) if obj else ()
-        return (*super().get_fieldsets(request, obj), *ticks)
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        [(heading, options)] = self.fieldsets
+        names = ("group", "by_metadata") if self._may_follow_metadata(obj) else ("group",)
+        return ((heading, options | {"fields": names}), *asking.fieldset(request))
+
+    def _may_follow_metadata(self, card: Card) -> bool:
+        """Whether a rule says, or could, which group a card is in."""
+        has_rules = CardGroup.objects.exclude(metadata_key="").exists()
+        return has_rules or card.grouped_by == Card.GroupedBy.RULE
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
@@ -118,8 +128,9 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
     ) -> None:
         if not change:
             add_unless_known(obj)
-        elif "group" in form.changed_data:
-            moved = move(obj.pk, obj.group)
+        elif {"group", "by_metadata"}.intersection(form.changed_data):
+            follows = form.cleaned_data.get("by_metadata") and "by_metadata" in form.changed_data
+            moved = follow_metadata(obj.pk) if follows else move(obj.pk, obj.group)
             asking.require(request, lost=moved.without_grant, begun=moved.begun)
             warn_of_lost_grants(request, moved.without_grant)
 

@@ -134,7 +134,11 @@ def _card(entry: HistoryEntry) -> Words:
     if was and is_now and was["frozen"] != is_now["frozen"]:
         why = is_now["frozen_reason"] or reason(entry) or "no reason given"
         yield PolicyEdit("Frozen" if is_now["frozen"] else "Unfrozen", entries=(why,))
-    yield from _columns(entry, "frozen", "frozen_reason") if was and is_now else _columns(entry)
+    grouped_by = {row.get("grouped_by") for row in (was, is_now) if row}
+    hidden = [] if Card.GroupedBy.RULE in grouped_by else ["grouped_by"]
+    if was and is_now:
+        hidden += ["frozen", "frozen_reason"]
+    yield from _columns(entry, *hidden)
 
 
 def _user(entry: HistoryEntry) -> Words:

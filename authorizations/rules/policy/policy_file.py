@@ -45,6 +45,8 @@ _KEYS = (
     *("exceptions", "freezes", "blocks"),
 )
 REASON_LENGTH, REFERENCE_LENGTH = 500, 100
+METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 40, 500
+"""Stripe's own maxima. Source: https://docs.stripe.com/api/metadata"""
 
 MAX_PLANS = 1000  # of a policy
 _MAX_CARDS = 100_000
@@ -54,11 +56,16 @@ _TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.
 
 @dataclass(frozen=True, slots=True)
 class ListedGroup:
-    """A group and the ids of its cards; None if the file does not list them."""
+    """A group and the ids of its cards; None if the file does not list them.
+
+    `metadata` is the key and value by which cards join, both empty for none; None if the file does
+    not say.
+    """
 
     path: Path
     name: str
     cards: tuple[str, ...] | None
+    metadata: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +310,25 @@ def _groups(fields: Fields) -> Iterator[ListedGroup]:
     _refuse_twins(listed)
     places: dict[str, Path] = {}
     for entry in listed:
-        entry.refuse_others(("name", "cards"))
+        entry.refuse_others(("name", "cards", "metadata"))
         name = _required(entry, "name", "Give the group a name.", text(NAME_LENGTH))
-        yield ListedGroup(entry.path, name, _cards(entry, places))
+        metadata = entry.value("metadata", _pair, None)
+        yield ListedGroup(entry.path, name, _cards(entry, places), metadata)
+
+
+_KEY, _VALUE = masked_text(METADATA_KEY_LENGTH), masked_text(METADATA_VALUE_LENGTH)
+
+
+def _pair(given: object) -> tuple[str, str]:
+    """One pair of Stripe's metadata; both empty for an empty object."""
+    if given == {}:
+        return "", ""
+    if not isinstance(given, dict) or len(given) != 1:
+        raise ValueError(
+            'Give one key with its value, such as {"team": "drivers"}, or {} for none.'
+        )
+    [(key, value)] = given.items()
+    return _KEY(key), _VALUE(value)
 
 
 def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:

@@ -47,7 +47,13 @@ from authorizations.rules.policy.document_limits import (
     UNITS,
     UNTIL_LIFTED,
 )
-from authorizations.rules.policy.policy_file import MAX_PLANS, REASON_LENGTH, REFERENCE_LENGTH
+from authorizations.rules.policy.policy_file import (
+    MAX_PLANS,
+    METADATA_KEY_LENGTH,
+    METADATA_VALUE_LENGTH,
+    REASON_LENGTH,
+    REFERENCE_LENGTH,
+)
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -317,7 +323,21 @@ def _group() -> Schema:
     return _object(
         {
             "name": _text(NAME_LENGTH) | {"description": "The group's name."},
-            "cards": cards | {"description": "All of its cards; left as they are if missing."},
+            "cards": cards
+            | {
+                "description": "All of its cards; left as they are if missing. With metadata, "
+                "those that are in it by hand."
+            },
+            "metadata": _optional(
+                {
+                    "type": "object",
+                    "maxProperties": 1,
+                    "propertyNames": _text(METADATA_KEY_LENGTH),
+                    "additionalProperties": _text(METADATA_VALUE_LENGTH),
+                },
+                "Cards join by themselves that have this key and value in Stripe's metadata, or "
+                "else their cardholder; left as it is if missing, {} for no rule.",
+            ),
         },
         required=["name"],
     )

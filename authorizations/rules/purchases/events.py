@@ -4,7 +4,8 @@ Amounts are integers in the smallest unit of their currency, instants are whole 
 currencies are lower-case, countries upper-case. Names are Stripe's own where it has one.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from authorizations.rules.basics.filters import Merchant, UnknownMerchant
@@ -16,7 +17,9 @@ from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapsh
 class CardDetails:
     """The card as an event describes it; transactions have only its id.
 
-    `created` is None if it is not reported, and in requests recorded before it was read.
+    `created` is None if it is not reported, and in requests recorded before it was read. `metadata`
+    is what the program has written on the card in Stripe, and `cardholder_metadata` on its
+    cardholder; None if the event does not say.
     """
 
     id: str
@@ -29,6 +32,8 @@ class CardDetails:
     type: str = ""
     replacement_for: str | None = None
     created: int | None = None
+    metadata: Mapping[str, str] | None = field(default=None, hash=False)
+    cardholder_metadata: Mapping[str, str] | None = field(default=None, hash=False)
 
     @property
     def is_only_named(self) -> bool:

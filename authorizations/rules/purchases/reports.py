@@ -1,5 +1,6 @@
 """Later events from Stripe: the current state of purchases, cards, cardholders and disputes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -39,12 +40,13 @@ class CardReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardholderReport:
-    """The current state of a cardholder."""
+    """The current state of a cardholder; `metadata` as events.CardDetails has it."""
 
     event_id: str
     event_created: int
     id: str
     name: str
+    metadata: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

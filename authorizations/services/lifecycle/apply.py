@@ -81,8 +81,8 @@ def apply_report(report: Report, delivery: Delivery, pieces: Pieces | None = IN_
                 cards.tell(report.card, report.event_id, report.event_created)
                 return drive(writing.save_receipt(delivery))
         case CardholderReport():
+            cards.tell_cardholder(report)
             with transaction.atomic():
-                cards.tell_cardholder(report)
                 return drive(writing.save_receipt(delivery))
         case DisputeReport():
             with transaction.atomic():

@@ -111,18 +111,29 @@ class PlanEnd:
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """Cards that join or leave a group; `joining` has each card's present group, or ""."""
+    """Cards that join or leave a group; `joining` has each card's present group, or "".
+
+    That is this one for a card that joined by metadata and is in it by hand from now on. `metadata`
+    is the new key and value by which cards join, both empty for none; None if they stay as they
+    are.
+    """
 
     name: str
     is_new: bool
     joining: dict[str, str]
     leaving: tuple[str, ...]
+    metadata: tuple[str, str] | None = None
 
     def lines(self) -> Iterator[str]:
         """The change in readable lines."""
         yield f'Group "{self.name}"{": new" if self.is_new else ""}'
+        if self.metadata:
+            key, value = self.metadata
+            pair = f'"{key}" = "{value}" in their metadata' if key else ""
+            yield f"  cards with {pair} join" if pair else "  cards no longer join by metadata"
         for card, group in sorted(self.joining.items()):
-            yield f"  + {card}" + (f', from "{group}"' if group else "")
+            now = ", by hand from now on" if group == self.name else f', from "{group}"'
+            yield f"  + {card}" + (now if group else "")
         yield from (f"  - {card}" for card in self.leaving)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Prefetch
 from django.utils import timezone
 
 from authorizations.models import (
@@ -66,11 +66,24 @@ def export_policies() -> dict[str, Any]:
     """Everything as a complete policy file; the same content always gives the same file."""
     policies = Policy.objects.select_related("current_version").order_by("name")
     left_out = _exported_exclusions()
-    shared = CardGroup.objects.prefetch_related("cards").order_by("name")
+    by_hand = Card.objects.exclude(grouped_by=Card.GroupedBy.RULE)
+    its = Prefetch("cards", queryset=by_hand, to_attr="its_by_hand")
+    shared = CardGroup.objects.prefetch_related("cards", its).order_by("name")
     return {
         "policies": [_exported_policy(policy) for policy in policies],
         "groups": [
-            {"name": group.name, "cards": sorted(card.pk for card in group.cards.all())}
+            {
+                "name": group.name,
+                "cards": sorted(
+                    card.pk
+                    for card in (group.its_by_hand if group.metadata_key else group.cards.all())
+                ),
+            }
+            | (
+                {"metadata": {group.metadata_key: group.metadata_value}}
+                if group.metadata_key
+                else {}
+            )
             for group in shared
         ],
         "assignments": [
@@ -309,7 +322,11 @@ def import_policies(
     # Cards leave before others join: one may move between two groups of the file.
     ids = dict(CardGroup.objects.values_list("name", "pk"))
     for group in changes.groups:
-        groups.move_all(group.leaving, None, out_of=ids[group.name])
+        if group.metadata is not None:
+            key, value = group.metadata
+            ruled = CardGroup.objects.filter(pk=ids[group.name])
+            ruled.update(metadata_key=key, metadata_value=value)
+        groups.move_all(group.leaving, None, out_of=ids[group.name], by="")
     for group in changes.groups:
         groups.move_all(sorted(group.joining), ids[group.name])
         if group.joining:

@@ -15,6 +15,7 @@ from authorizations.services.cards.grants import cards_moved
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun
 from authorizations.services.store import locks
+from authorizations.services.store.cards import group_by_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Moved:
 def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
     """Save the group with exactly these cards; a card stands for its replacement chain.
 
-    The first locks.CHUNK cards move in this transaction, the others after its commit. Cards that
-    join the group meanwhile stay in it.
+    Those that join or leave are grouped by hand from then on. The first locks.CHUNK cards move in
+    this transaction, the others after its commit. Cards that join the group meanwhile stay in it.
     """
     roots = Card.objects.filter(pk__in=list(card_ids)).values_list("root_id", flat=True)
     wanted = set(roots)
@@ -67,7 +68,7 @@ def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
 
 @transaction.atomic
 def move(card_id: str, group: CardGroup | None) -> Moved:
-    """Move a card into a group, or out of its group if `group` is None."""
+    """Move a card by hand into a group, or out of its group if `group` is None."""
     roots = locks.hold(cards=[card_id], groups=[group.pk] if group else [])
     after = group.pk if group else None
     root = Card.objects.select_related("group").get(pk=roots[card_id])
@@ -79,20 +80,54 @@ def move(card_id: str, group: CardGroup | None) -> Moved:
     return Moved(names, lost, counting_ahead.begin_at_group(after))
 
 
-def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
+@transaction.atomic
+def follow_metadata(card_id: str) -> Moved:
+    """Let the groups' rules, and no longer a hand, say which group a card is in."""
+    root_id = locks.hold(cards=[card_id])[card_id]
+    root = Card.objects.select_related("group").get(pk=root_id)
+
+    def follow() -> int | None:
+        Card.objects.filter(pk=root_id).update(grouped_by=Card.GroupedBy.RULE)
+        group_by_metadata([root_id])
+        return Card.objects.get(pk=root_id).group_id
+
+    with transaction.atomic():
+        after = follow()
+        transaction.set_rollback(True)
+    lost = cards_moved({root_id: (root.group_id, after)}).lost
+    follow()
+    names = (root.group.name,) if root.group and root.group_id != after else ()
+    if after is None or root.group_id == after:
+        return Moved(names, lost)
+    return Moved(names, lost, counting_ahead.begin_at_group(after))
+
+
+def move_all(
+    card_ids: Iterable[str],
+    group_id: int | None,
+    *,
+    out_of: int | None = None,
+    by: str = Card.GroupedBy.HAND,
+) -> None:
     """Move cards into a group, or into none; with `out_of` only those in that group.
 
-    Moves locks.CHUNK at a time, each in a transaction of its own. If it is interrupted, the rest
-    stays where it is.
+    `by` is who groups them from then on; empty for whichever rule comes to match. Moves locks.CHUNK
+    at a time, each in a transaction of its own. If it is interrupted, the rest stays where it is.
     """
     for chunk in locks.in_chunks(card_ids):
         with transaction.atomic():
-            _move(chunk, group_id, out_of=out_of)
+            _move(chunk, group_id, out_of=out_of, by=by)
 
 
-def _move(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
+def _move(
+    card_ids: Iterable[str],
+    group_id: int | None,
+    *,
+    out_of: int | None = None,
+    by: str = Card.GroupedBy.HAND,
+) -> None:
     """Move the roots of these cards, read under the lock: a card may replace another by now."""
     cards = Card.objects.filter(pk__in=set(locks.hold(cards=card_ids).values()))
     if out_of is not None:
         cards = cards.filter(group=out_of)
-    cards.update(group=group_id)
+    cards.update(group=group_id, grouped_by=by)

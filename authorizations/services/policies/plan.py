@@ -607,21 +607,30 @@ def _plan_changes(
 
 
 def _group_changes(file: PolicyFile, roots: dict[str, str]) -> Iterator[GroupChange]:
-    there = set(CardGroup.objects.values_list("name", flat=True))
+    """Of a group with a rule, only cards that are there by hand are the file's to take out."""
+    rules = CardGroup.objects.values_list("name", "metadata_key", "metadata_value")
+    there = {name: (key, value) for name, key, value in rules}
     groups_of = dict(
         Card.objects.filter(pk__in=roots.values(), group__isnull=False).values_list(
             "pk", "group__name"
         )
     )
     members: dict[str, set[str]] = defaultdict(set)
+    by_rule: dict[str, set[str]] = defaultdict(set)
     rows = Card.objects.filter(group__name__in=file.group_names)
-    for name, card in rows.values_list("group__name", "pk"):
-        members[name].add(card)
+    for name, card, grouped_by in rows.values_list("group__name", "pk", "grouped_by"):
+        is_by_rule = grouped_by == Card.GroupedBy.RULE
+        (by_rule if is_by_rule else members)[name].add(card)
     for group in file.groups:
+        before = there.get(group.name, ("", ""))
+        rule = before if group.metadata is None else group.metadata
         now = members[group.name]
         wanted = now if group.cards is None else {roots[card] for card in group.cards}
         joining = {card: groups_of.get(card, "") for card in wanted - now}
-        leaving = tuple(sorted(now - wanted))
+        leaving = now - wanted
+        if not any(rule) and group.cards is not None:
+            leaving |= by_rule[group.name] - wanted
         is_new = group.name not in there
-        if is_new or joining or leaving:
-            yield GroupChange(group.name, is_new, joining, leaving)
+        if is_new or joining or leaving or rule != before:
+            new_rule = rule if rule != before else None
+            yield GroupChange(group.name, is_new, joining, tuple(sorted(leaving)), new_rule)

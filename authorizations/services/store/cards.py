@@ -1,11 +1,14 @@
 """Cards and cardholders as events report them; the newest event wins, in any order of arrival."""
 
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q, QuerySet
 
-from authorizations.models import Card, Cardholder
+from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.purchases.events import CardDetails as CardValue
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.purchases.reports import CardholderReport
@@ -28,14 +31,21 @@ def is_news(event: PurchaseEvent, row: LockedCard, cardholder_name: str) -> bool
     )
 
 
-def refresh(event: PurchaseEvent, row: LockedCard, cardholder_name: str) -> None:
-    """Bring the locked rows up to date with the event."""
+def refresh(event: PurchaseEvent, row: LockedCard, cardholder_name: str) -> bool:
+    """Bring the locked rows up to date with the event.
+
+    The first event about a card that was added before it groups the card by rules; returns whether
+    the card's group is a different one now.
+    """
     card, at = event.card, event.event_created
     with acting(event=event.event_id):
         if _has_other_details(card, row):
             Card.objects.filter(pk=card.id).update(**_details(card, at))
         if _has_another_name(card, row, cardholder_name):
             rename(card.cardholder_id, card.cardholder_name, at)
+        if not row.details_at:
+            return _group(card, at)
+    return False
 
 
 def _has_other_details(card: CardValue, row: LockedCard) -> bool:
@@ -64,15 +74,80 @@ def tell(card: CardValue, event_id: str, at: int) -> None:
         ).update(**details)
         if card.cardholder_name:
             rename(card.cardholder_id, card.cardholder_name, at)
+        _group(card, at)
 
 
 def tell_cardholder(report: CardholderReport) -> None:
-    """Update or create a cardholder from an event about it. Runs within a transaction."""
+    """Update or create a cardholder from an event about it, and group its cards by rules.
+
+    Each locks.CHUNK cards in a transaction of their own, because purchases on them wait. Applied
+    again it gives the same result.
+    """
     at = report.event_created
     with acting(event=report.event_id):
-        holder = Cardholder(id=report.id, name=report.name, details_at=at)
-        Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
-        rename(report.id, report.name, at)
+        with transaction.atomic():
+            holder = Cardholder(id=report.id, name=report.name, details_at=at)
+            Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
+            rename(report.id, report.name, at)
+            asked = _asked_keys()
+            _note_metadata(Cardholder.objects.filter(pk=report.id), report.metadata, at, asked)
+        cards = Card.objects.filter(cardholder=report.id)
+        by_rule = Q(root__grouped_by=Card.GroupedBy.RULE)
+        ungrouped = Q(root__grouped_by="", root__group=None)
+        its = cards.filter(by_rule | ungrouped if asked else by_rule)
+        for chunk in locks.in_chunks(its.order_by("root_id").values_list("root_id", flat=True)):
+            with transaction.atomic():
+                group_by_metadata(locks.hold(cards=chunk).values())
+
+
+def _group(card: CardValue, at: int) -> bool:
+    """Note what rules ask for of a locked card's metadata, and group its chain by them.
+
+    Returns whether it has moved.
+    """
+    asked = _asked_keys()
+    _note_metadata(Card.objects.filter(pk=card.id), card.metadata, at, asked)
+    holder = Cardholder.objects.filter(pk=card.cardholder_id)
+    _note_metadata(holder, card.cardholder_metadata, at, asked)
+    root = Card.objects.get(pk=card.id).root
+    is_by_rule = root.grouped_by == Card.GroupedBy.RULE
+    return bool(asked or is_by_rule) and group_by_metadata([root.pk])
+
+
+def _asked_keys() -> set[str]:
+    """The keys of metadata that rules of groups ask for."""
+    rules = CardGroup.objects.exclude(metadata_key="")
+    return set(rules.order_by().values_list("metadata_key", flat=True))
+
+
+def _note_metadata(
+    row: QuerySet[Card] | QuerySet[Cardholder],
+    metadata: Mapping[str, str] | None,
+    at: int,
+    asked: set[str],
+) -> None:
+    """Keep what is asked for of metadata in an event created `at`, unless a newer one has told."""
+    if metadata is None:
+        return
+    kept = {key: value for key, value in _masked(metadata).items() if key in asked}
+    rows = row.filter(metadata_at__lte=at)
+    (rows if asked else rows.exclude(metadata={})).update(metadata=kept, metadata_at=at)
+
+
+def group_by_metadata(root_ids: Iterable[str]) -> bool:
+    """Group these roots, which are locked, by the groups' rules; returns whether any has moved.
+
+    Those that were grouped by hand stay where they are.
+    """
+    with connection.cursor() as cursor:
+        # Within WITH, so that it is recognized as a write and the history gets the actor.
+        cursor.execute(
+            "WITH moved AS MATERIALIZED (SELECT authorizations_group_by_metadata(%s)) "
+            "SELECT count(*) FROM moved",
+            [sorted(set(root_ids))],
+        )
+        [(number,)] = cursor.fetchall()
+    return bool(number)
 
 
 def _details(card: CardValue, at: int) -> dict[str, str | int]:
@@ -112,16 +187,31 @@ def _is_plain(card: CardValue) -> bool:
 
 def _creating(event: PurchaseEvent) -> list[Statement]:
     card, at = event.card, event.event_created
-    columns = _details(card, at) | {
+    columns: dict[str, str | int | None] = {
+        **_details(card, at),
         "id": card.id,
         "cardholder_id": card.cardholder_id,
         "cardholder_name": card.cardholder_name,
         "named_at": at if card.cardholder_name else 0,
+        **_metadata_columns("metadata", card.metadata, at),
+        **_metadata_columns("cardholder_metadata", card.cardholder_metadata, at),
     }
     return [
         Statement(statements.SET_ACTOR, {"work": actor.setting(event=event.event_id)}),
         Statement(statements.CREATE_CARD, columns),
     ]
+
+
+def _metadata_columns(
+    name: str, metadata: Mapping[str, str] | None, at: int
+) -> dict[str, str | int | None]:
+    told = None if metadata is None else json.dumps(_masked(metadata))
+    return {name: told, f"{name}_at": 0 if metadata is None else at}
+
+
+def _masked(metadata: Mapping[str, str]) -> dict[str, str]:
+    """As the rules of groups have it: without card numbers."""
+    return {mask_text(key): mask_text(value) for key, value in metadata.items()}
 
 
 def register(card: CardValue, event_id: str, at: int) -> None:
@@ -182,7 +272,10 @@ def _join_chain(card: CardValue, at: int) -> bool:
             **_details(card, at),
         )
         Card.objects.bulk_create([row], ignore_conflicts=True)
-        return Card.objects.filter(pk=card.id, root=root_id).exists()
+        if not Card.objects.filter(pk=card.id, root=root_id).exists():
+            return False
+        _group(card, at)
+        return True
     if card.replacement_for:
         rows = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
         rows.update(replacement_for=card.replacement_for)

@@ -180,7 +180,9 @@ def lock(event: PurchaseEvent, retry: Retry) -> Plan[Found | Retry]:
     if isinstance(found, Retry):
         return replace(found, also=retry.also)
     if found.news:
-        yield from plans.call(partial(cards.refresh, event, *found.news))
+        has_moved = yield from plans.call(partial(cards.refresh, event, *found.news))
+        if has_moved:
+            return Retry(retry.also)  # what holds for its new group was not read
     locked_rows.forget([*found.locked.scopes, f"card:{event.card.id}"])
     return replace(found, locked=replace(found.locked, also=others))
 

@@ -94,25 +94,52 @@ parameters; jit would be compiled for it where no index serves.
 SET_ACTOR = "SELECT set_config('desk.work', %(work)s, TRUE)"
 """Says who changes what the history covers, until the transaction ends: see runtime.actor."""
 
-CREATE_CARD = """
+
+def _asked(metadata: str) -> str:
+    """SQL for what of this metadata the groups' rules ask for."""
+    return f"""(
+        SELECT coalesce(jsonb_object_agg(key, value), '{{}}') FROM jsonb_each({metadata}::jsonb)
+        WHERE key IN (SELECT metadata_key FROM authorizations_cardgroup WHERE metadata_key <> '')
+    )"""  # noqa: S608 - of constants
+
+
+CREATE_CARD = f"""
 WITH holder AS (
-    INSERT INTO authorizations_cardholder (id, name, details_at, first_seen)
-    VALUES (%(cardholder_id)s, %(cardholder_name)s, %(named_at)s, now())
+    INSERT INTO authorizations_cardholder
+        (id, name, details_at, metadata, metadata_at, first_seen)
+    VALUES (
+        %(cardholder_id)s, %(cardholder_name)s, %(named_at)s,
+        {_asked("%(cardholder_metadata)s")}, %(cardholder_metadata_at)s, now()
+    )
     ON CONFLICT DO NOTHING
     RETURNING id
+), wanted AS (
+    SELECT CASE WHEN count(*) = 1 THEN min(id) END AS group_id
+    FROM authorizations_cardgroup WHERE metadata_key <> '' AND metadata_value = coalesce(
+        %(metadata)s::jsonb ->> metadata_key,
+        coalesce(
+            %(cardholder_metadata)s::jsonb,
+            (SELECT metadata FROM authorizations_cardholder WHERE id = %(cardholder_id)s)
+        ) ->> metadata_key
+    )
 )
 INSERT INTO authorizations_card (
-    id, cardholder_id, root_id, replacement_for, last4, brand, type, currency, status, frozen,
-    frozen_reason, details_at, first_seen
+    id, cardholder_id, root_id, replacement_for, group_id, grouped_by, metadata, metadata_at, last4,
+    brand, type, currency, status, frozen, frozen_reason, details_at, first_seen
 )
 SELECT
-    %(id)s, %(cardholder_id)s, %(id)s, '', %(last4)s, %(brand)s, %(type)s, %(currency)s,
+    %(id)s, %(cardholder_id)s, %(id)s, '', wanted.group_id,
+    CASE WHEN wanted.group_id IS NULL THEN '' ELSE 'rule' END,
+    {_asked("%(metadata)s")}, %(metadata_at)s, %(last4)s, %(brand)s, %(type)s, %(currency)s,
     %(status)s, FALSE, '', %(details_at)s, now()
-FROM (SELECT count(*) FROM holder) AS first  -- in the order of all locks
+FROM (SELECT count(*) FROM holder) AS first, wanted  -- in the order of all locks
 ON CONFLICT DO NOTHING
 RETURNING id
+"""  # noqa: S608 - all of it is written here
+"""A card that replaces none, and its cardholder, unless they are there; returns a new card's id.
+
+It is in the group whose rule asks for its metadata, or else its cardholder's, if just one does.
 """
-"""A card that replaces none, and its cardholder, unless they are there; returns a new card's id."""
 
 DECIDED = """
 SELECT id FROM authorizations_decision WHERE id = ANY(%(events)s::text[])

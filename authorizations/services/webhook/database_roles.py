@@ -96,11 +96,11 @@ TABLES: dict[str, Rights] = {
     "authorizations_findingwindow": Rights(webhook=_ADD, admin=_READ),
     "authorizations_unappliedevent": Rights(webhook=_KEEP, admin="SELECT, UPDATE"),
     "authorizations_reconciliation": Rights(admin=_READ, record=_KEEP),
-    # Cards as Stripe reports them. Operators freeze and group them; a function of the owner's
-    # copies that to a card's replacement.
+    # Cards as Stripe reports them. Operators freeze and group them; functions of the owner's copy
+    # that to a card's replacement, and group cards by Stripe's metadata.
     "authorizations_card": Rights(
         webhook="SELECT, INSERT, UPDATE (cardholder_id, root_id, replacement_for, last4, brand, "
-        "type, currency, status, details_at)",
+        "type, currency, status, details_at, metadata, metadata_at)",
         admin=_KEEP,
     ),
     "authorizations_cardholder": Rights(webhook=_KEEP, admin=_KEEP),
@@ -288,6 +288,9 @@ def rights(roles: Roles) -> str:
             grants += [f"GRANT {right} ON {table} TO {names[role]};" for right in some if right]
     moving = "authorizations_move_chain(text, text)"
     grants.append(f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};")
+    grouping = "authorizations_group_by_metadata(text[])"
+    every = f"{names['webhook']}, {names['admin']}, {names['record']}"
+    grants.append(f"GRANT EXECUTE ON FUNCTION {grouping} TO {every};")
     freezing = "authorizations_freeze_card(text, text, text, bigint, int, text)"
     grants.append(f"GRANT EXECUTE ON FUNCTION {freezing} TO {names['webhook']}, {names['record']};")
     return "\n".join([RIGHTS.format(**names, **literals), *grants])

@@ -330,6 +330,8 @@ def allowed(**keys: Any) -> dict[str, Any]:
         {"policies": [{"name": "A", "spending_limits": [{"amount": 5, "interval": "daily"}]}]},
         {"groups": [{"name": "G", "cards": "ic_1"}]},
         {"groups": [{"name": "G", "cards": ["ic 1"]}]},
+        {"groups": [{"name": "G", "metadata": {"a": "b", "c": "d"}}]},
+        {"groups": [{"name": "G", "metadata": {"team": 5}}]},
         {"assignments": [{"policy": "A"}]},
         {"assignments": [{"policy": "A", "card": "ic_1", "group": "G"}]},
         {"assignments": [{"policy": "A", "program": 1}]},

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError, connection
 from django.db.models import Model
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from authorizations.models import (
     Assignment,
@@ -49,7 +50,8 @@ def columns(model: type[Model], **values: Any) -> Row:
 
 
 def insert(model: type[Model], **values: Any) -> None:
-    row = columns(model, **values)
+    found = columns(model, **values)
+    row = {name: Jsonb(it) if isinstance(it, dict) else it for name, it in found.items()}
     names, marks = ", ".join(f'"{name}"' for name in row), ", ".join(["%s"] * len(row))
     execute(f"INSERT INTO {model._meta.db_table} ({names}) VALUES ({marks})", *row.values())  # noqa: S608
 
