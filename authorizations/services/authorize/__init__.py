@@ -3,4 +3,4 @@
 One transaction, under the locks of card, cardholder and group.
 """
 
-__all__ = ["approvals", "decision", "group", "rehearsal", "transaction"]
+__all__ = ["approvals", "decision", "group", "outcome", "rehearsal", "transaction"]

@@ -4,6 +4,7 @@ Nothing here writes the record, except for the row of an export.
 """
 
 __all__ = [
+    "by_end",
     "by_key",
     "by_time",
     "decisions",

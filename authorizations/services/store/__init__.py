@@ -10,6 +10,7 @@ __all__ = [
     "counting",
     "decision_row",
     "findings",
+    "first_purchases",
     "ledger_cause",
     "limited_attempts",
     "locked_rows",
