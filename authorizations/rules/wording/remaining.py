@@ -78,7 +78,8 @@ def available_words(figures: LimitFigures) -> str:
 def return_words(figures: LimitFigures, at: int) -> str:
     """When more becomes available, seen from the instant `at`."""
     if figures.interval is Interval.ROLLING and figures.available_at is None:
-        return f"Each purchase counts for {duration_words(figures.rolling_seconds)}."
+        each = "attempt" if figures.of_attempts else "purchase"
+        return f"Each {each} counts for {duration_words(figures.rolling_seconds)}."
     return when_available(figures, at)
 
 

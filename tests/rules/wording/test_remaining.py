@@ -57,6 +57,7 @@ ROLLING: dict[str, Any] = {"interval": Interval.ROLLING, "rolling_seconds": 3_60
         (figures(1_000, 0), "Resets on 19 Nov 12:00 UTC."),
         (figures(1_000, 0, end=FOREVER), "It never resets."),
         (figures(1_000, 0, **ROLLING), "Each purchase counts for 60 minutes."),
+        (figures(5, 0, **ROLLING, of_attempts=True), "Each attempt counts for 60 minutes."),
         (
             figures(1_000, 900, available_at=NOON + 1, **ROLLING),
             "More available at 18 Nov 12:01 UTC.",
