@@ -28,6 +28,7 @@ _LIGHT = frozenset(
         # About one object, or a form that changes one.
         *("add", "change", "delete", "history", "differences", "autocomplete"),
         *("adjust", "release", "freeze", "unfreeze", "see", "apply", "assign", "unassign"),
+        *("allow", "cancel", "each", "enter", "exclude"),
         *("switch", "block", "lift", "duplicate", "own"),
         # Opened, they only lead back.
         *("export", "again"),

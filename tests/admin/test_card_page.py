@@ -288,4 +288,4 @@ def test_the_page_costs_the_same_with_many_limits_and_decisions(operator: Client
         shopper().asks(100)
     page(operator)
     assert queries() <= few
-    assert few <= 27
+    assert few <= 28

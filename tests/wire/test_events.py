@@ -64,6 +64,8 @@ class TestAWholeRequest:
                 type="virtual",
                 replacement_for="ic_root",
                 created=CREATED - 500,
+                metadata={},
+                cardholder_metadata={},
             ),
             amount=5500,
             currency="eur",

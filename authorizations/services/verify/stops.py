@@ -64,7 +64,7 @@ class _Row(NamedTuple):
 _OPEN = """
 SELECT
     instruction.id, lifting.instruction_id IS NULL AND use.instruction_id IS NULL,
-    instruction.ends_at IS NULL OR instruction.ends_at > now(),
+    instruction.ends_at IS NULL OR instruction.ends_at > clock_timestamp(),
     open.instruction_id IS NOT NULL,
     (instruction.scope, instruction.ends_at) IS NOT DISTINCT FROM (open.scope, open.ends_at)
 FROM (

@@ -353,7 +353,10 @@ def without_who_came_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     one leaves the group and is decided after another of the card.
     """
     new = STRANGERS[0].card_id
-    return [row | {"details_at": 0} if row.get("id") == new else row for row in rows]
+    return [
+        row | dict.fromkeys(("details_at", "metadata_at"), 0) if row.get("id") == new else row
+        for row in rows
+    ]
 
 
 @pytest.mark.slow
