@@ -13,7 +13,7 @@ def plain() -> dict[str, Any]:
     """A second policy with two limits for every card."""
     limits = [
         {"key": "pot", "amount": _MUCH, "interval": "all_time"},
-        {"key": "tries", "count": 1_000_000, "interval": "rolling", "minutes": 60},
+        {"key": "tries", "count": 1_000_000, "interval": "daily"},
     ]
     return _file(limits)
 
