@@ -15,13 +15,12 @@ from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
 )
 
-from authorizations.admin.shared.choices import MANNERS, categories, choose_one
+from authorizations.admin.shared.choices import categories, choose_one
 from authorizations.admin.shared.links import card_words, staff
 from authorizations.admin.shared.money import MoneyField, read_money
+from authorizations.admin.stops.merchants import manner_field, merchant_field, merchant_terms
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Card, Decision, Instruction
 from authorizations.rules.basics.filters import Manner, Merchant, known_categories
@@ -83,21 +82,8 @@ class AllowAgainForm(_AllowForm):
 class AllowByHandForm(_AllowForm):
     """For a purchase that nobody has asked about yet; `place` is a pair as policy files have it."""
 
-    manner = forms.ChoiceField(
-        required=False,
-        label="Merchant matched by",
-        choices=[(manner.value, words) for manner, words in MANNERS.items()],
-        initial=Manner.NETWORK_ID.value,
-        widget=UnfoldAdminSelectWidget(),
-        help_text="A name can be imitated, a network id can't.",
-    )
-    merchant = forms.CharField(
-        required=False,
-        max_length=200,
-        label="Merchant",
-        widget=UnfoldAdminTextInputWidget(),
-        help_text="Leave merchant and category empty for any merchant.",
-    )
+    manner = manner_field()
+    merchant = merchant_field("Leave merchant and category empty for any merchant.")
     category = choose_one(categories(), label="Or a category", blank="None")
     waives = forms.MultipleChoiceField(
         label="Waive",
@@ -116,12 +102,7 @@ class AllowByHandForm(_AllowForm):
         if found.get("merchant") and found.get("category"):
             self.add_error("category", "Name a merchant or a category, not both.")
         elif found.get("merchant"):
-            manner, text = found.get("manner") or Manner.NETWORK_ID, found["merchant"]
-            try:
-                entry = text if manner == Manner.ID_OR_CONTAINS else {manner: text}
-                self.place = {"merchant": merchant(entry)}
-            except ValueError as wrong:
-                self.add_error("merchant", str(wrong))
+            self.place = merchant_terms(self)
         elif word := found.get("category"):
             self.place = {"category": word}
             if word not in dict(categories()):

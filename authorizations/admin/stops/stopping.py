@@ -12,16 +12,16 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from authorizations.admin.lists.filters import target_field
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import UnconfirmedError
-from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
+from authorizations.admin.shared.choices import categories, choose_one, countries
 from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.moments import moment_field
+from authorizations.admin.stops.merchants import manner_field, merchant_field, merchant_terms
 from authorizations.admin.stops.words import (
     back_url,
     limits_of,
@@ -32,7 +32,6 @@ from authorizations.admin.stops.words import (
 from authorizations.models import Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import Manner
-from authorizations.rules.basics.merchant_entries import merchant
 from authorizations.services.cards.grants import NO_DIFFERENCE
 from authorizations.services.policies import exclusions, stops
 from authorizations.services.policies.stops import StopError
@@ -106,17 +105,8 @@ class ScopeFreezeForm(ScopeForm):
 class BlockForm(ScopeForm):
     """`terms` is what to block, as a policy file says it."""
 
-    manner = forms.ChoiceField(
-        required=False,
-        label="Merchant matched by",
-        choices=[(manner.value, words) for manner, words in MANNERS.items()],
-        initial=Manner.NETWORK_ID.value,
-        widget=UnfoldAdminSelectWidget(),
-        help_text="A name can be imitated, a network id can't.",
-    )
-    merchant = forms.CharField(
-        required=False, max_length=200, label="Merchant", widget=UnfoldAdminTextInputWidget()
-    )
+    manner = manner_field()
+    merchant = merchant_field()
     category = choose_one(categories(), label="Or a category", blank="None")
     country = choose_one(countries(), label="Or a country", blank="None")
     where = forms.ChoiceField(
@@ -140,12 +130,7 @@ class BlockForm(ScopeForm):
         [name] = given
         self.terms = {name: found[name]}
         if name == "merchant":
-            manner, text = found.get("manner") or Manner.NETWORK_ID, found["merchant"]
-            try:
-                entry = text if manner == Manner.ID_OR_CONTAINS else {manner: text}
-                self.terms = {"merchant": merchant(entry)}
-            except ValueError as wrong:
-                self.add_error("merchant", str(wrong))
+            self.terms = merchant_terms(self)
         elif found[name] not in dict(categories() if name == "category" else countries()):
             self.add_error(name, "Choose one of the list.")
 

@@ -231,7 +231,8 @@ class FundsChange:
         """The change in readable lines."""
         listed = self.listed
         amount = figure_words(abs(listed.amount), self.currency)
-        where = f'{listed.kind} {listed.target} ("{listed.policy}", {listed.limit})'
+        member = f"cardholder {listed.member} in " if listed.member else ""
+        where = f'{member}{listed.kind} {listed.target} ("{listed.policy}", {listed.limit})'
         sign, what = ("+", "to") if listed.amount > 0 else ("-", "from")
         yield f"  {sign} {amount} {what} {where}: {listed.reference}, {listed.reason}"
 

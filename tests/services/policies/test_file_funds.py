@@ -130,7 +130,8 @@ def test_a_members_pot_is_named_by_group_and_cardholder() -> None:
         "assignments": [{"policy": "Holder", "group": "Drivers", "each": "cardholder"}],
         "funds": [member | {"amount": 500, "reference": "PO-1", "reason": "Fuel"}],
     }
-    load(file)
+    changes = load(file)
+    assert any("cardholder ich_ada in group Drivers" in line for line in changes.lines())
     [pot] = PotSum.objects.all()
     assert (pot.scope.partition(":")[0], pot.amount) == ("member", 500)
     assert not compare(json.dumps(file))
