@@ -79,7 +79,8 @@ def limit_bounds(limit: LimitControl, controls: SpendingControls, at: int) -> tu
     """Start and end of the limit's window around `at`.
 
     A rolling window has everything created after `at` minus its length, with no upper end:
-    requests can arrive out of order, and each has to count the others.
+    requests can arrive out of order, and each has to count the others. That of funds has everything
+    since the pot's first entry.
     """
     if limit.interval is Interval.ROLLING:
         return at - limit.rolling_seconds + 1, FOREVER
