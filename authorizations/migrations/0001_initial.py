@@ -555,7 +555,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("scope", models.TextField()),
+                ("starts_at", models.DateTimeField()),
                 ("ends_at", models.DateTimeField(null=True)),
+                ("told", models.TextField()),
             ],
             options={
                 "default_permissions": (),

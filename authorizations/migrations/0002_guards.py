@@ -114,6 +114,18 @@ CREATE TRIGGER follows_its_changes_whole BEFORE TRUNCATE ON authorizations_findi
     FOR EACH STATEMENT EXECUTE FUNCTION authorizations_refuse_but_by_change()
 """
 
+# What decisions read of an instruction: its row never changes, so it is put together once.
+TOLD = """
+CREATE FUNCTION authorizations_told(it authorizations_instruction) RETURNS text LANGUAGE sql STABLE
+    SET search_path FROM CURRENT AS $$
+    SELECT json_build_object(
+        'id', it.id, 'kind', it.kind, 'scope', it.scope, 'policy', it.policy_id, 'terms', it.terms,
+        'until', floor(extract(epoch FROM it.ends_at))::bigint,
+        'author', it.author_name, 'reason', it.reason
+    )::text
+$$
+"""
+
 # What is lifted is not read again: in years, a card may have had thousands of freezes.
 OPEN_INSTRUCTION = """
 CREATE FUNCTION authorizations_open_instruction() RETURNS trigger LANGUAGE plpgsql
@@ -124,8 +136,8 @@ BEGIN
         WHERE scope = NEW.scope AND ends_at <= clock_timestamp()
         FOR UPDATE SKIP LOCKED
     );
-    INSERT INTO authorizations_openinstruction (instruction_id, scope, ends_at)
-    VALUES (NEW.id, NEW.scope, NEW.ends_at);
+    INSERT INTO authorizations_openinstruction (instruction_id, scope, starts_at, ends_at, told)
+    VALUES (NEW.id, NEW.scope, NEW.starts_at, NEW.ends_at, authorizations_told(NEW));
     RETURN NULL;
 END
 $$
@@ -425,6 +437,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             GUARD_FINDINGS_WHOLE, "DROP TRIGGER follows_its_changes_whole ON authorizations_finding"
         ),
+        migrations.RunSQL(TOLD, "DROP FUNCTION authorizations_told(authorizations_instruction)"),
         migrations.RunSQL(OPEN_INSTRUCTION, "DROP FUNCTION authorizations_open_instruction()"),
         migrations.RunSQL(
             OPEN_INSTRUCTION_TRIGGER, "DROP TRIGGER opens ON authorizations_instruction"

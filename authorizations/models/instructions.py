@@ -114,14 +114,16 @@ class OpenInstruction(models.Model):
     """An instruction that is neither lifted nor used: decisions read these alone.
 
     Triggers write and delete the rows. One that is past its end goes at the latest when another
-    instruction in its scope is written.
+    instruction in its scope is written. `told` is what decisions read of it, as JSON.
     """
 
     instruction = models.OneToOneField(
         Instruction, models.CASCADE, primary_key=True, related_name="open"
     )
     scope = models.TextField()
+    starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
+    told = models.TextField()
 
     class Meta:
         default_permissions = ()

@@ -15,7 +15,7 @@ from django.utils import timezone
 from authorizations.models import Card, Decision, Instruction, Lifting, Policy
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.admin import pages
-from tests.support.damage import damage
+from tests.support.damage import rewrite
 from tests.support.desk import Shopper, in_force, republish
 
 pytestmark = pytest.mark.django_db
@@ -121,7 +121,7 @@ def test_what_ran_out_unused_is_said(operator: Client) -> None:
     sent(operator, FROM_DECISION, **usual(operator))
     [row] = Instruction.objects.all()
     hour = timedelta(hours=2)
-    damage(row, starts_at=row.starts_at - hour, ends_at=row.starts_at - hour / 2)
+    rewrite(row, starts_at=row.starts_at - hour, ends_at=row.starts_at - hour / 2)
     assert "Ran out unused" in card_page(operator)
     assert "Ran out unused" in html_of(operator, f"{LIST}?state=ended")
 

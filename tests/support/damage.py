@@ -7,6 +7,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model
 
+from authorizations.models import Instruction
+
 
 @contextmanager
 def unguarded(model: type[Model]) -> Iterator[None]:
@@ -32,3 +34,17 @@ def remove(row: Model) -> None:
     with unguarded(model):
         rows = model._default_manager.filter(pk=row.pk)
         assert rows._raw_delete(rows.db) == 1
+
+
+def rewrite(row: Instruction, **columns: Any) -> None:
+    """Change an instruction, with what decisions read of it, as if it had been written so."""
+    damage(row, **columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE authorizations_openinstruction AS open"
+            " SET scope = it.scope, starts_at = it.starts_at, ends_at = it.ends_at,"
+            " told = authorizations_told(it)"
+            " FROM authorizations_instruction AS it"
+            " WHERE it.id = open.instruction_id AND it.id = %s",
+            [row.pk],
+        )

@@ -5,10 +5,11 @@ currencies are lower-case, countries upper-case. Empty and None mean that nothin
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from authorizations.rules.basics.copies import changed
 from authorizations.rules.basics.filters import EVERYTHING, LimitFilter
 
 
@@ -198,7 +199,7 @@ class Pot:
     since: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: for copies.changed
 class Exclusion:
     """A card, cardholder or group to which a policy does not apply, though it is assigned there.
 
@@ -216,7 +217,7 @@ class Exclusion:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: for copies.changed
 class LimitControl:
     """A limit per `interval`: an `amount` in `currency`, or a `count` of purchases or `attempts`.
 
@@ -274,20 +275,21 @@ class LimitControl:
             return self
         for pot in pots:
             if (pot.limit, pot.currency) == (self.key, self.currency):
-                return replace(self, amount=pot.amount, since=pot.since)
+                return changed(self, amount=pot.amount, since=pot.since)
         return self
 
     def with_overrides(self, given: Iterable[Override]) -> "LimitControl":
         """The limit with those of these overrides that are about it, in its unit and interval."""
+        about = self.about
         mine = tuple(
             one
             for one in given
-            if (one.limit, one.currency, one.interval, one.of_attempts) == self.about
+            if (one.limit, one.currency, one.interval, one.of_attempts) == about
         )
         if not mine:
             return self
         own = own_figure(self.limit_value, mine)
-        return replace(
+        return changed(
             self,
             amount=None if self.amount is None else own,
             count=None if self.count is None else own,

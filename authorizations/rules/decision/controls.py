@@ -1,7 +1,7 @@
 """A policy version as a frozen value, and a version as it applies to a purchase."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from authorizations.rules.basics.controls import (
     LimitControl,
@@ -12,13 +12,14 @@ from authorizations.rules.basics.controls import (
     Weekday,
     each_of,
 )
+from authorizations.rules.basics.copies import changed
 from authorizations.rules.basics.filters import MATCHING
 from authorizations.rules.decision.exemption import Exemption
 from authorizations.rules.decision.rule import Rule
 from authorizations.rules.decision.values import FirstOf
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: for copies.changed
 class SpendingControls:
     """A policy version as a value; empty and None mean that nothing is set.
 
@@ -69,7 +70,7 @@ class AttemptsUsed:
     is_complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: for copies.changed
 class AppliedControls:
     """Controls that apply to a purchase.
 
@@ -93,22 +94,22 @@ class AppliedControls:
         return each_of(self.scope, self.measured)
 
 
-def with_pots(policy: AppliedControls, pots: Sequence[Pot]) -> AppliedControls:
-    """The policy with the funds of the scope that its limits measure."""
-    if not pots:
-        return policy
-    limits = tuple(limit.with_pot(pots) for limit in policy.controls.spending_limits)
-    controls = replace(policy.controls, spending_limits=limits)
-    return replace(policy, controls=controls, pots=tuple(pots))
+def with_own(
+    controls: SpendingControls, overrides: Sequence[Override], pots: Sequence[Pot]
+) -> SpendingControls:
+    """The version with a scope's own amounts for its limits, and its funds."""
+    named = {*(one.limit for one in overrides), *(pot.limit for pot in pots)}
+    if not named:
+        return controls
 
+    def own(limits: tuple[LimitControl, ...]) -> tuple[LimitControl, ...]:
+        its = [
+            it.with_overrides(overrides).with_pot(pots) if it.key in named else it for it in limits
+        ]
+        return tuple(its)
 
-def with_overrides(policy: AppliedControls, overrides: Sequence[Override]) -> AppliedControls:
-    """The policy with a scope's own amounts for its limits."""
-    if not overrides:
-        return policy
-    amounts, attempts = (
-        tuple(limit.with_overrides(overrides) for limit in limits)
-        for limits in (policy.controls.spending_limits, policy.controls.attempt_limits)
+    return changed(
+        controls,
+        spending_limits=own(controls.spending_limits),
+        attempt_limits=own(controls.attempt_limits),
     )
-    controls = replace(policy.controls, spending_limits=amounts, attempt_limits=attempts)
-    return replace(policy, controls=controls, overrides=tuple(overrides))

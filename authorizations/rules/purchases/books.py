@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from authorizations.rules.basics.copies import changed
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.purchases.counted import CountedUsage, cash_part
 from authorizations.rules.purchases.snapshots import (
@@ -80,9 +81,7 @@ class AuthorizationState:
     adjusted: int = 0
 
     def _with(self, **changes: Any) -> "AuthorizationState":
-        """A changed copy: as dataclasses.replace, which takes three times as long."""
-        copy = object.__new__(AuthorizationState)
-        vars(copy).update(vars(self), **changes)
+        copy = changed(self, **changes)
         vars(copy).pop("totals", None)
         vars(copy).pop("_counted", None)
         return copy

@@ -5,9 +5,12 @@ Serves a purchase of Stripe's as well as one that is only tried, and a preview.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import structs
 
 from authorizations.models import LedgerCause
+from authorizations.rules.basics.copies import changed
 from authorizations.rules.decision.attempts import Attempt, attempt_of, has_room, reached
 from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.controls import AppliedControls
@@ -32,6 +35,8 @@ from authorizations.services.purchases.steps import Steps
 from authorizations.services.store import first_purchases, limited_attempts
 from authorizations.services.store.first_purchases import Sought, kinds_of
 from authorizations.services.store.limited_attempts import (
+    Asking,
+    Counted,
     LimitedAttempts,
     MadeAttempt,
     limit_name,
@@ -47,8 +52,7 @@ from authorizations.services.store.usage import (
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LockedRequest:
+class LockedRequest(msgspec.Struct, frozen=True):
     """A request with all that is on record of it, read under its lock.
 
     `transactions` are those that it takes in, in the order of time.
@@ -79,16 +83,16 @@ def decide_in_turn(
         def work(existing: Existing) -> Plan[Outcome | None]:
             if purchase.request.card.id in frozen:
                 return None
-            if existing.exceptions:
+            if any(one.id in used for one in existing.exceptions):
                 unused = tuple(one for one in existing.exceptions if one.id not in used)
-                existing = replace(existing, exceptions=unused)
+                existing = structs.replace(existing, exceptions=unused)
             existing = _after(existing, purchase.locked.root_id, made)
             if kinds_of(policy.controls for policy in existing.applied):
                 before = [it for it in decided if it.locked.root_id == purchase.locked.root_id]
                 if any(map(_gives_back, before)):
                     return None
                 existing = _not_first(existing, purchase.request, before)
-            outcome = yield from decide_purchase(replace(purchase, existing=existing))
+            outcome = yield from decide_purchase(structs.replace(purchase, existing=existing))
             if leaves(outcome):
                 return None
             decided.append(outcome)
@@ -107,11 +111,13 @@ def decide_in_turn(
 
 def _after(existing: Existing, root_id: str, made: Sequence[MadeAttempt]) -> Existing:
     """What is recorded, with the attempts of this card that are not written yet."""
+    before = [one for one in made if one.root_id == root_id] if existing.attempts else []
+    if not before:
+        return existing
     attempts = existing.attempts or ()
-    for one in made if attempts else ():
-        if one.root_id == root_id:
-            attempts = tuple(limited.and_also(one) for limited in attempts)
-    return replace(existing, attempts=attempts) if attempts else existing
+    for one in before:
+        attempts = tuple(limited.and_also(one) for limited in attempts)
+    return structs.replace(existing, attempts=attempts)
 
 
 def _not_first(
@@ -124,7 +130,7 @@ def _not_first(
         for kind in existing.first_of
         if not any(is_same(kind, request.merchant, merchant) for merchant in bought)
     )
-    return replace(existing, first_of=first)
+    return structs.replace(existing, first_of=first)
 
 
 def _gives_back(outcome: Outcome) -> bool:
@@ -136,17 +142,19 @@ def _gives_back(outcome: Outcome) -> bool:
 def _with_history(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest]]:
     """The purchases with what limits on attempts count and what they are the first of.
 
-    Each is read at once for all, and not at all where no policy asks.
+    Each is read at once for all, and not at all where no policy asks, or it was read ahead.
     """
-    asked = [
-        (
-            it.request.authorization_id,
-            it.locked.root_id,
-            _limits_on_attempts(it.request, it.existing),
-        )
-        for it in purchases
+    asking = [it for it in purchases if it.existing.attempts is None]
+    if not asking:
+        return list(purchases)
+    wanted = [_limits_on_attempts(it.request, it.existing) for it in asking]
+    known = [_known(limits, it.existing.ahead) for it, limits in zip(asking, wanted, strict=True)]
+    unknown = [
+        Asking(it.request.authorization_id, it.locked.root_id, limits)
+        for it, limits, its in zip(asking, wanted, known, strict=True)
+        if its is None
     ]
-    counted = yield from limited_attempts.read(asked)
+    read = iter((yield from limited_attempts.read(unknown)))
     first = yield from first_purchases.read(
         [
             Sought(
@@ -155,13 +163,29 @@ def _with_history(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest
                 it.request.merchant,
                 kinds_of(policy.controls for policy in it.existing.applied),
             )
-            for it in purchases
+            for it in asking
         ]
     )
-    return [
-        replace(it, existing=replace(it.existing, attempts=attempts, first_of=kinds))
-        for it, attempts, kinds in zip(purchases, counted, first, strict=True)
-    ]
+    history = zip(known, first, strict=True)
+
+    def told(it: LockedRequest) -> LockedRequest:
+        if it.existing.attempts is not None:
+            return it
+        its, kinds = next(history)
+        attempts = next(read) if its is None else its
+        existing = structs.replace(it.existing, attempts=attempts, first_of=kinds)
+        return structs.replace(it, existing=existing)
+
+    return list(map(told, purchases))
+
+
+def _known(
+    wanted: Sequence[LimitedAttempts], ahead: Sequence[tuple[LimitedAttempts, LimitedAttempts]]
+) -> Counted | None:
+    """What these limits count, as far as it was read ahead; None if it was not for all."""
+    found = [next((it for asked, it in ahead if asked == one), None) for one in wanted]
+    known = tuple(it for it in found if it is not None)
+    return known if len(known) == len(found) else None
 
 
 def _limits_on_attempts(
@@ -183,11 +207,14 @@ def _measured_attempts(
     """The policies with what their limits on attempts count."""
     if not attempts:
         return applied
+    counting = {one.version_id for one in attempts}
     return tuple(
-        replace(
+        changed(
             policy,
             attempts=tuple(one.used for one in attempts if one.version_id == policy.version_id),
         )
+        if policy.version_id in counting
+        else policy
         for policy in applied
     )
 

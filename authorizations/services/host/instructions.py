@@ -1,9 +1,9 @@
 """What operators instructed, from rows as JSON: those of the database, or of stand-in's copy."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -11,68 +11,16 @@ from authorizations.rules.basics.controls import Exclusion, Override, Pot, scope
 from authorizations.rules.basics.purchase_exceptions import PurchaseException, Waiver
 from authorizations.rules.basics.stops import MAX_CACHED, Stop
 
-T = TypeVar("T", Override, Exclusion, Pot)
+Told: TypeAlias = Stop | PurchaseException | tuple[int, Override | Exclusion | Pot]
+"""What a row says; what is of a policy with the policy's id."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _OVERRIDE, _EXCLUSION, _POT, _EXCEPTION = "override", "exclusion", "pot", "exception"
 
 
-def stops_of(rows: Iterable[str], card_id: str) -> tuple[Stop, ...]:
-    """The stops in these rows for a card, by their ids; one on a single card holds for it alone."""
-    found = [told for told in map(_read, rows) if isinstance(told, Stop)]
-    own = scope_of(f"card:{card_id}")
-    kept = (stop for stop in found if stop.scope == own or stop.scope.kind != own.kind)
-    return tuple(sorted(kept, key=lambda stop: stop.id))
-
-
-def overrides_of(rows: Iterable[str], versions: Mapping[int, int]) -> dict[int, Sequence[Override]]:
-    """The overrides in these rows by the version in force; `versions` has it by policy."""
-    found: dict[int, list[Override]] = defaultdict(list)
-    for policy, override in _of(Override, rows):
-        if policy in versions:
-            found[versions[policy]].append(override)
-    return {version: sorted(those, key=lambda one: one.id) for version, those in found.items()}
-
-
-def pots_of(rows: Iterable[str], versions: Mapping[int, int]) -> dict[int, Sequence[Pot]]:
-    """The pots in these rows, which are of one scope, by the version in force."""
-    found: dict[int, list[Pot]] = defaultdict(list)
-    for policy, pot in _of(Pot, rows):
-        if policy in versions:
-            found[versions[policy]].append(pot)
-    return {version: sorted(those) for version, those in found.items()}
-
-
-def exceptions_of(rows: Iterable[str]) -> tuple[PurchaseException, ...]:
-    """The exceptions in these rows, by their ids."""
-    found = [told for told in map(_read, rows) if isinstance(told, PurchaseException)]
-    return tuple(sorted(found, key=lambda one: one.id))
-
-
-def exclusions_of(
-    rows: Iterable[str], versions: Mapping[int, int]
-) -> dict[tuple[str, int], Sequence[Exclusion]]:
-    """The exclusions in these rows by the scope that their policy is assigned to, and its version.
-
-    `versions` has the version in force by policy.
-    """
-    found: dict[tuple[str, int], list[Exclusion]] = defaultdict(list)
-    for policy, exclusion in _of(Exclusion, rows):
-        if policy in versions:
-            found[exclusion.assigned, versions[policy]].append(exclusion)
-    return {key: sorted(those, key=lambda one: one.id) for key, those in found.items()}
-
-
-def _of(kind: type[T], rows: Iterable[str]) -> Iterator[tuple[int, T]]:
-    """Those of one kind in these rows, with their policies' ids."""
-    for told in map(_read, rows):
-        if isinstance(told, tuple) and isinstance(told[1], kind):
-            yield told[0], told[1]
-
-
 @lru_cache(MAX_CACHED)
-def _read(text: str) -> Stop | PurchaseException | tuple[int, Override | Exclusion | Pot]:
-    """What a text says, always the same; what is of a policy with the policy's id."""
+def told_by(text: str) -> Told:
+    """What a row says, from its JSON: always the same."""
     row = _decode(text)
     if row["kind"] == _POT:
         pot = Pot(row["limit"], row["currency"], row["amount"], row["since"])
@@ -82,6 +30,67 @@ def _read(text: str) -> Stop | PurchaseException | tuple[int, Override | Exclusi
     if row["kind"] == _EXCLUSION:
         return row["policy"], _exclusion(row)
     return _exception(row) if row["kind"] == _EXCEPTION else _stop(row)
+
+
+def stops_of(told: Iterable[Told], card_id: str) -> tuple[Stop, ...]:
+    """The stops that hold for a card, by their ids; one on a single card holds for it alone."""
+    own = scope_of(f"card:{card_id}")
+    kept = (
+        stop
+        for stop in told
+        if isinstance(stop, Stop) and (stop.scope == own or stop.scope.kind != own.kind)
+    )
+    return tuple(sorted(kept, key=lambda stop: stop.id))
+
+
+def exceptions_of(told: Iterable[Told]) -> tuple[PurchaseException, ...]:
+    """The exceptions, by their ids."""
+    found = [one for one in told if isinstance(one, PurchaseException)]
+    return tuple(sorted(found, key=lambda one: one.id))
+
+
+class OfPolicies(NamedTuple):
+    """What is instructed of policies, by the version in force, each in the order of their ids.
+
+    Exclusions are by the scope that the policy is assigned to as well.
+    """
+
+    overrides: Mapping[int, Sequence[Override]]
+    exclusions: Mapping[tuple[str, int], Sequence[Exclusion]]
+
+
+NOT_OF_POLICIES = OfPolicies({}, {})
+
+
+def of_policies(told: Iterable[Told], versions: Mapping[int, int]) -> OfPolicies:
+    """The own amounts and exclusions; `versions` has the version in force by policy."""
+    overrides: dict[int, list[Override]] = {}
+    exclusions: dict[tuple[str, int], list[Exclusion]] = {}
+    for one in told:
+        if not isinstance(one, tuple):
+            continue
+        policy_id, own = one
+        version = versions.get(policy_id)
+        if version is None:
+            continue
+        if isinstance(own, Override):
+            overrides.setdefault(version, []).append(own)
+        elif isinstance(own, Exclusion):
+            exclusions.setdefault((own.assigned, version), []).append(own)
+    for its in overrides.values():
+        its.sort(key=attrgetter("id"))
+    for those in exclusions.values():
+        those.sort(key=attrgetter("id"))
+    return OfPolicies(overrides, exclusions)
+
+
+def pots_of(told: Iterable[Told], versions: Mapping[int, int]) -> dict[int, tuple[Pot, ...]]:
+    """The pots, which are of one scope, by the version in force."""
+    found: dict[int, list[Pot]] = {}
+    for one in told:
+        if isinstance(one, tuple) and isinstance(one[1], Pot) and one[0] in versions:
+            found.setdefault(versions[one[0]], []).append(one[1])
+    return {version: tuple(sorted(those)) for version, those in found.items()}
 
 
 def _exclusion(row: dict[str, Any]) -> Exclusion:

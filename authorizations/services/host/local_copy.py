@@ -22,12 +22,8 @@ from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
-from authorizations.services.host.applied import (
-    PolicyInForce,
-    applied_controls,
-    without_left_out,
-)
-from authorizations.services.host.instructions import exclusions_of, overrides_of, stops_of
+from authorizations.services.host.applied import Instructed, PolicyInForce, applied_to
+from authorizations.services.host.instructions import stops_of, told_by
 
 POLICIES = "standing-policies.sqlite3"
 CARDS = "standing-cards.sqlite3"
@@ -153,18 +149,18 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
                     "SELECT id, number, content FROM version WHERE id = ?", [version_id]
                 )
 
-        rows = {
-            key: [row for (row,) in policies.execute(_INSTRUCTIONS, (key, now, now)).fetchall()]
+        told = {
+            key: [
+                told_by(row)
+                for (row,) in policies.execute(_INSTRUCTIONS, (key, now, now)).fetchall()
+            ]
             for key in {*keys, scope_key(Scope(ScopeKind.CARD, card_id))}
         }
-        stops = stops_of(chain.from_iterable(rows.values()), card_id)
-        own = [row for key in keys for row in rows[key]]
+        stops = stops_of(chain.from_iterable(told.values()), card_id)
         versions = {policy: one.version_id for one, policy in assigned}
-        in_force, exclusions = without_left_out(
-            [one for one, _ in assigned], exclusions_of(own, versions), contents
-        )
-        overrides = overrides_of(own, versions)
-        applied = applied_controls(in_force, root, holder, read=contents, overrides=overrides)
+        instructed = Instructed(told, keys, versions)
+        assignments = [one for one, _ in assigned]
+        applied, exclusions = applied_to(root, holder, assignments, instructed, read=contents)
     measured = [scope for scope in scopes if scope.kind is not ScopeKind.PROGRAM]
     measured += [policy.measured for policy in applied]
     if group_id and holder:

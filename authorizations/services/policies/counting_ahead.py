@@ -25,7 +25,7 @@ from authorizations.rules.basics.controls import (
 )
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.windows import windows_at
-from authorizations.services.host.applied import PolicyInForce, applied_controls
+from authorizations.services.host.applied import PolicyInForce, applied_to
 from authorizations.services.runtime import budget
 from authorizations.services.store import (
     counting,
@@ -165,7 +165,7 @@ def _group_of(scope: Scope) -> str:
 def _measuring(assigned: Sequence[PolicyInForce], measured: str) -> tuple[AppliedControls, ...]:
     """The controls that measure this id: a card's, a member's, or what they are assigned to."""
     holder = measured.rpartition(":")[2]
-    return applied_controls(assigned, Scope(ScopeKind.CARD, measured), holder)
+    return applied_to(Scope(ScopeKind.CARD, measured), holder, assigned).policies
 
 
 def progress_of_all() -> Progress | None:

@@ -5,11 +5,12 @@ Each is worked on with what those before it have taken, as if it came after thei
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import psycopg
 from django.db import Error
+from msgspec import structs
 
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.plans import Plan
@@ -77,7 +78,7 @@ def _after(existing: Existing, taken: dict[UsageKey, Remembered]) -> Existing:
     if not taken:
         return existing
     remembered = {row.key: row for row in existing.remembered} | taken
-    return replace(existing, remembered=list(remembered.values()))
+    return structs.replace(existing, remembered=list(remembered.values()))
 
 
 def _without_asking(plan: Plan[T | None]) -> tuple[T | None, bool]:

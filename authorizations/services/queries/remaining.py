@@ -4,6 +4,7 @@ Windows, sums and arithmetic are those of a decision. Nothing is locked, so the 
 moment old.
 """
 
+from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -15,7 +16,6 @@ from authorizations.rules.basics.controls import (
     Interval,
     LimitControl,
     OwnBudget,
-    Pot,
     Scope,
     ScopeKind,
     member_scope,
@@ -33,15 +33,11 @@ from authorizations.rules.decision.windows import (
     limit_window,
     windows_at,
 )
-from authorizations.services.host.applied import (
-    PolicyInForce,
-    applied_controls,
-    without_left_out,
-)
-from authorizations.services.host.instructions import exclusions_of, overrides_of, pots_of
+from authorizations.services.host.applied import Instructed, PolicyInForce, applied_to
+from authorizations.services.host.instructions import Told, told_by
 from authorizations.services.purchases.linking import event_for
 from authorizations.services.store import limited_attempts, plans, statements, uncounted
-from authorizations.services.store.limited_attempts import LimitedAttempts, limit_name
+from authorizations.services.store.limited_attempts import Asking, LimitedAttempts, limit_name
 from authorizations.services.store.lookup import scopes_of
 from authorizations.services.store.plans import drive
 from authorizations.services.store.uncounted import Progress
@@ -152,24 +148,15 @@ def _remaining(
     in_force = [row for row in found if row[2] is None]
     versions = {policy_id: version_id for _, version_id, _, policy_id, _ in in_force}
     policy_ids = {version_id: policy_id for policy_id, version_id in versions.items()}
-    instructions = [(row[0], row[2]) for row in found if row[2] is not None]
-    told = [row for _, row in instructions]
+    told: dict[str, list[Told]] = defaultdict(list)
+    for row in found:
+        if row[2] is not None:
+            told[row[0]].append(told_by(row[2]))
     assigned = [PolicyInForce(row[0], row[1], row[4]) for row in in_force]
-    applying, _ = without_left_out(assigned, exclusions_of(told, versions))
-    overrides = overrides_of(told, versions)
-
-    def pots(measured: Scope) -> Mapping[int, Sequence[Pot]]:
-        key = scope_key(measured)
-        return pots_of((row for scope, row in instructions if scope == key), versions)
-
     root = Scope(ScopeKind.CARD, root_id)
-    applied = [
-        policy
-        for policy in applied_controls(
-            applying, root, cardholder_id, overrides=overrides, pots=pots
-        )
-        if policy.measured.kind in of
-    ]
+    instructed = Instructed(told, measured_keys, versions)
+    all_applied = applied_to(root, cardholder_id, assigned, instructed).policies
+    applied = [policy for policy in all_applied if policy.measured.kind in of]
     if measures:
         measured = _measure(applied, at)
     else:
@@ -205,7 +192,7 @@ def _attempts(
         ]
         for policy in applied
     ]
-    found = drive(limited_attempts.read([("", root_id, its) for its in limits]))
+    found = drive(limited_attempts.read([Asking("", root_id, its) for its in limits]))
     return [
         [
             LimitLeft(attempt_figures(one.limit, policy, one.used, asked=0), one.used.is_complete)

@@ -5,7 +5,6 @@ copy stays, and so does its age.
 """
 
 import functools
-import json
 import logging
 import os
 import sqlite3
@@ -24,6 +23,7 @@ from authorizations.models import (
     Assignment,
     Card,
     Instruction,
+    OpenInstruction,
     PlannedVersion,
     Policy,
     PolicyVersion,
@@ -161,15 +161,12 @@ def _instructions() -> Iterator[Row]:
 
     No exceptions: without the database nobody knows whether one is used.
     """
-    open_ = Instruction.objects.filter(open__isnull=False).exclude(ends_at__lte=timezone.now())
-    open_ = open_.exclude(kind=Instruction.Kind.EXCEPTION)
-    columns = ("kind", "scope", "policy_id", "terms", "author_name", "reason")
-    names = ("id", "kind", "scope", "policy", "terms", "author", "reason")
-    for *written, starts_at, ends_at in pages(open_, *columns, "starts_at", "ends_at"):
-        row = dict(zip(names, written, strict=True))
-        ends = ends_at and ends_at.timestamp()
-        row["until"] = ends and int(ends)
-        yield row["id"], row["scope"], starts_at.timestamp(), ends, json.dumps(row)
+    open_ = OpenInstruction.objects.exclude(ends_at__lte=timezone.now())
+    open_ = open_.exclude(instruction__kind=Instruction.Kind.EXCEPTION)
+    for id_, scope, starts_at, ends_at, told in pages(
+        open_, "scope", "starts_at", "ends_at", "told"
+    ):
+        yield id_, scope, starts_at.timestamp(), ends_at and ends_at.timestamp(), told
 
 
 def renew_cards() -> None:

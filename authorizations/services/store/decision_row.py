@@ -9,8 +9,7 @@ from authorizations.rules.basics.controls import scope_of
 from authorizations.rules.decision.controls import (
     AppliedControls,
     SpendingControls,
-    with_overrides,
-    with_pots,
+    with_own,
 )
 from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime import codec
@@ -52,19 +51,19 @@ def applied_of(data: Any) -> tuple[AppliedControls, ...]:
         if number != policy.number:
             what = f"number of policy version {policy.version}"
             raise UnreadableRowError(what, policy.number, number)
-    return tuple(
-        with_pots(
-            with_overrides(
-                AppliedControls(
-                    scope_of(policy.scope),
-                    scope_of(policy.measured),
-                    policy.version,
-                    *versions[policy.version, policy.matching],
-                    attempts=tuple(policy.attempts),
-                ),
-                policy.overrides,
-            ),
-            policy.pots,
+    applied = []
+    for policy in policies:
+        number, controls = versions[policy.version, policy.matching]
+        applied.append(
+            AppliedControls(
+                scope_of(policy.scope),
+                scope_of(policy.measured),
+                policy.version,
+                number,
+                with_own(controls, policy.overrides, policy.pots),
+                tuple(policy.overrides),
+                tuple(policy.pots),
+                tuple(policy.attempts),
+            )
         )
-        for policy in policies
-    )
+    return tuple(applied)

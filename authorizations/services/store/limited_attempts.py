@@ -5,8 +5,11 @@ applies has such a limit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from itertools import count
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import Merchant
@@ -15,6 +18,7 @@ from authorizations.rules.decision.controls import AppliedControls, AttemptsUsed
 from authorizations.rules.decision.windows import limit_bounds
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.runtime import codec
+from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import plans, statements
 from authorizations.services.store.plans import Plan
 from authorizations.services.store.window_sums import AT_ONCE
@@ -30,8 +34,7 @@ class MadeAttempt(NamedTuple):
     merchant: Merchant
 
 
-@dataclass(frozen=True, slots=True)
-class LimitedAttempts:
+class LimitedAttempts(msgspec.Struct, frozen=True):
     """What a limit counts in [start, end): when the latest attempts began, the latest first.
 
     No more of them are kept than the limit allows. `name` is that of the limit among those of all
@@ -108,18 +111,34 @@ def of_purchase(
     return [*found.values()]
 
 
-def read(
-    asked: Sequence[tuple[str, str, Sequence[LimitedAttempts]]],
-) -> Plan[list[tuple[LimitedAttempts, ...]]]:
-    """What limits count: of each authorization its id, its card's root and the limits.
+class Asking(NamedTuple):
+    """The limits that an authorization of a card is asked about; it does not count itself."""
 
-    The authorization itself is left out.
-    """
-    limits = [one for _, _, its in asked for one in its]
+    authorization_id: str
+    root_id: str
+    limits: Sequence[LimitedAttempts]
+
+
+Counted: TypeAlias = tuple[LimitedAttempts, ...]
+
+
+def read(asked: Sequence[Asking]) -> Plan[list[Counted]]:
+    """What the limits of each count."""
+    reading = statement(asked)
+    if reading is None:
+        return [() for _ in asked]
+    rows = yield from plans.ask(reading.text, **reading.parameters)
+    return counted(asked, rows)
+
+
+def statement(asked: Sequence[Asking]) -> Statement | None:
+    """The statement that reads what these limits count; None if there are none."""
+    pairs = [(it, one) for it in asked for one in it.limits]
     needed = [
         {
-            "root": root_id,
-            "own": authorization_id,
+            "place": place,
+            "root": it.root_id,
+            "own": it.authorization_id,
             "name": one.name,
             "start": one.start,
             "end": one.end,
@@ -127,17 +146,22 @@ def read(
             # Whether a filter concerns an attempt is known here alone.
             "most": AT_ONCE + 1 if one.limit.filter.key else one.limit.limit_value,
         }
-        for authorization_id, root_id, its in asked
-        for one in its
+        for place, (it, one) in enumerate(pairs)
     ]
-    if needed:
-        text = codec.to_json([one | {"place": place} for place, one in enumerate(needed)])
-        rows = yield from plans.ask(statements.ATTEMPTS, limits=text, at_once=AT_ONCE)
-        for place, one in enumerate(limits):
-            mine = [row for row in rows if row[0] == place]
-            limits[place] = _counted(one, mine)
-    found = iter(limits)
-    return [tuple(next(found) for _ in its) for _, _, its in asked]
+    if not needed:
+        return None
+    kinds = tuple(sorted({one.limit.declined_only for _, one in pairs}))
+    parameters = {"limits": codec.to_json(needed), "at_once": AT_ONCE}
+    return Statement(statements.ATTEMPTS[kinds], parameters)
+
+
+def counted(asked: Sequence[Asking], rows: Iterable[tuple[Any, ...]]) -> list[Counted]:
+    """What the limits of each count, by the rows of the statement for all."""
+    by_place: dict[int, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        by_place.setdefault(row[0], []).append(row)
+    places = count()
+    return [tuple(_counted(one, by_place[next(places)]) for one in it.limits) for it in asked]
 
 
 def _counted(limited: LimitedAttempts, rows: Iterable[tuple[Any, ...]]) -> LimitedAttempts:

@@ -12,33 +12,35 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.db import OperationalError
+from msgspec import structs
 
 from authorizations.models import Authorization
-from authorizations.rules.basics.controls import Exclusion, Pot, Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import (
+    Exclusion,
+    Scope,
+    ScopeKind,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import FirstOf
 from authorizations.rules.purchases.books import AuthorizationState
-from authorizations.rules.purchases.events import PurchaseEvent
-from authorizations.services.host.applied import (
-    NO_OVERRIDES,
-    PolicyInForce,
-    applied_controls,
-    no_pots,
-    without_left_out,
-)
-from authorizations.services.host.instructions import (
-    exceptions_of,
-    exclusions_of,
-    overrides_of,
-    pots_of,
-    stops_of,
-)
-from authorizations.services.host.versions import uncached
+from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent
+from authorizations.services.host.applied import Instructed, PolicyInForce, applied_to
+from authorizations.services.host.instructions import Told, exceptions_of, stops_of, told_by
+from authorizations.services.host.versions import controls_of, uncached
 from authorizations.services.runtime.pipeline import Statement
-from authorizations.services.store import cards, locked_rows, locks, plans, statements
+from authorizations.services.store import (
+    cards,
+    limited_attempts,
+    locked_rows,
+    locks,
+    plans,
+    statements,
+)
 from authorizations.services.store.limited_attempts import LimitedAttempts
 from authorizations.services.store.locks import AlsoLocked, ExpectedScopes, LockedCard, Retry
 from authorizations.services.store.plans import Plan
@@ -110,8 +112,7 @@ class Purchase:
 _NOTHING_YET = AuthorizationState()
 
 
-@dataclass(frozen=True, slots=True)
-class Existing:
+class Existing(msgspec.Struct, frozen=True):
     """What is recorded about a purchase, and the policies in force, read under the lock.
 
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
@@ -119,7 +120,8 @@ class Existing:
     has now, which may be others than those of the purchase. `exceptions` are those of this card
     that nothing has used, `exclusions` left out policies. `in_force` has the version of each
     policy. `attempts` are those that limits on attempts count, None if they are not read yet, nor
-    is what the purchase is the card's `first_of`.
+    is what the purchase is the card's `first_of`. What some limits would count was read `ahead`,
+    as they were asked and as they count.
     """
 
     is_decided: bool
@@ -129,8 +131,9 @@ class Existing:
     has_strays: bool
     stops: tuple[Stop, ...] = ()
     exceptions: tuple[PurchaseException, ...] = ()
-    in_force: Mapping[int, int] = field(default_factory=dict)
+    in_force: Mapping[int, int] = {}
     attempts: tuple[LimitedAttempts, ...] | None = None
+    ahead: tuple[tuple[LimitedAttempts, LimitedAttempts], ...] = ()
     first_of: tuple[FirstOf, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
 
@@ -155,6 +158,8 @@ _MERCHANT = ("category", "category_code", "country", "name", "network_id")
 _MAX_SEEN = 100_000
 _seen: dict[str, ExpectedScopes] = {}
 """The scopes of cards as this process last saw them; one that has changed costs an attempt."""
+_limiting: dict[str, dict[int, AppliedControls]] = {}
+"""By scope and policy, those with limits on attempts as this process last saw them."""
 
 
 def lock(event: PurchaseEvent, retry: Retry) -> Plan[Found | Retry]:
@@ -253,6 +258,9 @@ def lock_all(
     asked = _asked_keys(events, scopes)
     keys = [one.usage_keys for one in scopes]
     looking_up = _look_up(events, keys, asked, of_linked=further.of_linked)
+    ahead = list(map(_attempts_of, events, scopes))
+    counting = limited_attempts.statement(ahead)
+    looking_up += [counting] if counting else []
     answers = yield [*first, *locking, *looking_up, *further.statements]
     answers = answers[len(first) + 1 :]
     further.answers[:] = answers[len(answers) - len(further.statements) :]
@@ -263,10 +271,26 @@ def lock_all(
     locked_holders = dict(answers.pop(0))
     locked_groups = {id_ for (id_,) in answers.pop(0)} if groups else set()
     rows = _LockedRows(locked_cards, locked_holders, locked_groups, are_all=not skips_locked)
+    counted = limited_attempts.counted(ahead, answers.pop() if counting else ())
     looked_up = yield from _looked_up(answers, asked)
     return [
-        _confirmed(event, one, rows, looked_up) for event, one in zip(events, scopes, strict=True)
+        _confirmed(event, one, rows, looked_up, tuple(zip(it.limits, known, strict=True)))
+        for event, one, it, known in zip(events, scopes, ahead, counted, strict=True)
     ]
+
+
+def _attempts_of(event: PurchaseEvent, scopes: ExpectedScopes) -> limited_attempts.Asking:
+    """What limits on attempts will probably ask of an event.
+
+    They are those that this process last saw there; others are read once they are known.
+    """
+    limits: list[LimitedAttempts] = []
+    if _limiting and isinstance(event, AuthorizationRequest) and not event.request_index:
+        for key in (_PROGRAM, *scopes.keys):
+            for policy_id, policy in _limiting.get(key, {}).items():
+                in_force = {policy_id: policy.version_id}
+                limits += limited_attempts.of_purchase(event, [policy], in_force)
+    return limited_attempts.Asking(event.authorization_id, scopes.root_id, limits)
 
 
 class _LockedRows(NamedTuple):
@@ -279,7 +303,11 @@ class _LockedRows(NamedTuple):
 
 
 def _confirmed(
-    event: PurchaseEvent, expected: ExpectedScopes, rows: _LockedRows, looked_up: "_LookedUp"
+    event: PurchaseEvent,
+    expected: ExpectedScopes,
+    rows: _LockedRows,
+    looked_up: "_LookedUp",
+    ahead: tuple[tuple[LimitedAttempts, LimitedAttempts], ...],
 ) -> Found | Retry:
     """A purchase whose locked rows are those that were expected; else what to do instead."""
     purchase = looked_up.purchases.get(event.authorization_id)
@@ -298,7 +326,8 @@ def _confirmed(
     locked = LockedScopes(expected.root_id, card.frozen, holder_id, group_id, present=present)
     name = rows.cardholders[holder_id] if holder_id == card.cardholder_id else ""
     news = (card, name) if cards.is_news(event, card, name) else None
-    return Found(locked, looked_up.of(event, locked), news)
+    existing = looked_up.of(event, locked)
+    return Found(locked, structs.replace(existing, ahead=ahead) if ahead else existing, news)
 
 
 def _scopes_by(
@@ -397,98 +426,86 @@ def _asked_keys(events: Sequence[PurchaseEvent], scopes: Sequence[ExpectedScopes
 
 def _present(event: PurchaseEvent, scopes: ExpectedScopes) -> tuple[str, ...]:
     """The keys of a card's own scopes: those of a new purchase, and that of this card alone."""
-    return (*scopes.keys, scope_key(Scope(ScopeKind.CARD, event.card.id)))
+    return (*scopes.keys, _own_key(event))
+
+
+def _own_key(event: PurchaseEvent) -> str:
+    return scope_key(Scope(ScopeKind.CARD, event.card.id))
 
 
 @dataclass(frozen=True, slots=True)
 class _LookedUp:
-    """What is recorded of several purchases: usage by scope, and policies.
+    """What is recorded of several purchases: usage, policies and instructions by scope.
 
-    `instructions` are pairs of a scope and a row as JSON, pots among them. All are known of the
-    scopes in `keys`. `in_force` has the version of each policy.
+    All are known of the scopes in `keys`; pots are among the instructions. `in_force` has the
+    version of each policy.
     """
 
     decided: set[str]
     purchases: dict[str, Purchase]
     usage: dict[str, dict[UsageKey, Remembered]]
-    policies: list[PolicyInForce]
-    instructions: list[tuple[str, str]]
+    policies: dict[str, list[PolicyInForce]]
+    instructions: dict[str, list[Told]]
     in_force: dict[int, int]
     keys: frozenset[str]
     with_strays: set[str]
     versions: list[tuple[int, int, str]]
 
     def of(self, event: PurchaseEvent, locked: LockedScopes) -> Existing:
-        keys = [_PROGRAM, *locked.scopes]
-        policies: Sequence[PolicyInForce] = [one for one in self.policies if one.scope in keys]
-        exclusions: tuple[Exclusion, ...] = ()
-        if self.instructions:
-            own = exclusions_of(self._instructions_at(keys), self.in_force)
-            policies, exclusions = without_left_out(policies, own, self._read)
+        scopes = (_PROGRAM, *locked.scopes)
+        told = self.instructions
+        applied, exclusions = applied_to(
+            Scope(ScopeKind.CARD, locked.root_id),
+            locked.cardholder_id,
+            [one for key in scopes for one in self.policies.get(key, ())],
+            Instructed(told, scopes, self.in_force),
+            read=self.read,
+        )
+        stops, exceptions = tuple[Stop, ...](), tuple[PurchaseException, ...]()
+        if told:
+            present = dict.fromkeys((_PROGRAM, *locked.present))
+            stops = stops_of((one for key in present for one in told.get(key, ())), event.card.id)
+            exceptions = exceptions_of(told.get(_own_key(event), ()))
+        asks = any(it.controls.attempt_limits or it.controls.first_of for it in applied)
         return Existing(
             is_decided=event.event_id in self.decided,
             purchase=self.purchases.get(event.authorization_id),
             remembered=[
                 row for key in locked.usage_scopes for row in self.usage.get(key, {}).values()
             ],
-            applied=applied_controls(
-                policies,
-                Scope(ScopeKind.CARD, locked.root_id),
-                locked.cardholder_id,
-                read=self._read,
-                overrides=overrides_of(self._instructions_at(keys), self.in_force)
-                if self.instructions
-                else NO_OVERRIDES,
-                pots=self._pots_of if self.instructions else no_pots,
-            ),
+            applied=applied,
             has_strays=event.authorization_id in self.with_strays,
-            stops=self._stops_of(event, locked) if self.instructions else (),
-            exceptions=self._exceptions_of(event) if self.instructions else (),
+            stops=stops,
+            exceptions=exceptions,
             in_force=self.in_force,
+            attempts=None if asks else (),
             exclusions=exclusions,
         )
 
-    def _read(self, ids: Iterable[int]) -> list[tuple[int, int, str]]:
+    def read(self, ids: Iterable[int]) -> list[tuple[int, int, str]]:
         wanted = set(ids)
         return [row for row in self.versions if row[0] in wanted]
-
-    def _instructions_at(self, keys: Sequence[str]) -> list[str]:
-        return [row for scope, row in self.instructions if scope in keys]
-
-    def _pots_of(self, measured: Scope) -> Mapping[int, Sequence[Pot]]:
-        key = scope_key(measured)
-        return pots_of((row for scope, row in self.instructions if scope == key), self.in_force)
-
-    def _stops_of(self, event: PurchaseEvent, locked: LockedScopes) -> tuple[Stop, ...]:
-        present = {_PROGRAM, *locked.present}
-        return stops_of(
-            (row for scope, row in self.instructions if scope in present), event.card.id
-        )
-
-    def _exceptions_of(self, event: PurchaseEvent) -> tuple[PurchaseException, ...]:
-        own = scope_key(Scope(ScopeKind.CARD, event.card.id))
-        return exceptions_of(row for scope, row in self.instructions if scope == own)
 
 
 def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -> Plan[_LookedUp]:
     decided, purchases, usage, rows, strays = answers
-    policies: list[PolicyInForce] = []
-    instructions: list[tuple[str, str]] = []
+    policies: dict[str, list[PolicyInForce]] = {}
+    instructions: dict[str, list[Told]] = {}
     in_force: dict[int, int] = {}
     for scope, id_, instruction, policy_id, each in rows:
         if instruction is None:
-            policies.append(PolicyInForce(scope, id_, each))
+            policies.setdefault(scope, []).append(PolicyInForce(scope, id_, each))
             in_force[policy_id] = id_
         else:
-            instructions.append((scope, instruction))
+            instructions.setdefault(scope, []).append(told_by(instruction))
     remembered: dict[str, dict[UsageKey, Remembered]] = {}
     for row in usage:
         one = Remembered(*row)
         remembered.setdefault(one.scope, {})[one.key] = one
     versions: list[tuple[int, int, str]] = []
-    if unread := uncached(policy.version_id for policy in policies):
+    if unread := uncached(in_force.values()):
         versions = yield from plans.ask(statements.VERSIONS, ids=unread)
-    return _LookedUp(
+    found = _LookedUp(
         decided={id_ for (id_,) in decided},
         purchases={row[0]: _purchase(row) for row in purchases},
         usage=remembered,
@@ -499,6 +516,29 @@ def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -
         with_strays={id_ for (id_,) in strays},
         versions=versions,
     )
+    _note_limiting(found)
+    return found
+
+
+def _note_limiting(found: _LookedUp) -> None:
+    contents = controls_of(found.in_force.values(), found.read)
+    limiting = {id_ for id_, (_, controls) in contents.items() if controls.attempt_limits}
+    if not limiting and not _limiting:
+        return
+    policy_ids = {version_id: policy_id for policy_id, version_id in found.in_force.items()}
+    if len(_limiting) >= _MAX_SEEN:
+        _limiting.clear()
+    for key in (_PROGRAM, *found.keys):
+        scope = scope_of(key)
+        there = {
+            policy_ids[id_]: AppliedControls(scope, scope, id_, *contents[id_])
+            for _, id_, _ in found.policies.get(key, ())
+            if id_ in limiting
+        }
+        if there:
+            _limiting[key] = there
+        else:
+            _limiting.pop(key, None)
 
 
 def _purchase(row: tuple[Any, ...]) -> Purchase:

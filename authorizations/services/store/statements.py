@@ -208,24 +208,15 @@ FROM (
 ) AS assigned
 WHERE version_id IS NOT NULL
 UNION ALL
-SELECT open.scope, id, json_build_object(
-    'id', id, 'kind', kind, 'scope', open.scope, 'policy', policy_id, 'terms', terms,
-    'until', floor(extract(epoch FROM open.ends_at))::bigint,
-    'author', author_name, 'reason', reason
-)::text, NULL, NULL
+SELECT open.scope, instruction_id, told, NULL, NULL
 FROM unnest('program:'::text || %(scopes)s::text[]) AS asked(scope)
 CROSS JOIN LATERAL (
     SELECT * FROM authorizations_openinstruction AS one WHERE one.scope = asked.scope
     -- By the clock of this statement, which begins when all rows are locked.
+    AND one.starts_at <= statement_timestamp()
     AND (one.ends_at IS NULL OR statement_timestamp() < one.ends_at)
     OFFSET 0  -- each scope is looked up, also by a plan made while the table was empty
 ) AS open
-CROSS JOIN LATERAL (
-    SELECT id, kind, policy_id, terms, author_name, reason
-    FROM authorizations_instruction
-    WHERE id = open.instruction_id AND starts_at <= statement_timestamp()
-    OFFSET 0
-) AS instruction
 UNION ALL
 SELECT pot.scope, id, json_build_object(
     'kind', 'pot', 'policy', policy_id, 'limit', limit_key, 'currency', currency,
@@ -241,28 +232,35 @@ CROSS JOIN LATERAL (
 instructions and pots there."""
 
 _ATTEMPTS_OF_CARD = """
-SELECT attempt.*
-FROM authorizations_card AS card
-CROSS JOIN LATERAL (
-    SELECT * FROM (
-        SELECT *, row_number() OVER () AS scanned FROM (
-            SELECT
-                created, id, refused_by, category, category_code, merchant_country, merchant_name,
-                network_id
-            FROM authorizations_authorization
-            WHERE card_id = card.id AND {attempts}
-                AND created >= to_timestamp(begun.start) AND created < to_timestamp(needed."end")
-            ORDER BY created DESC LIMIT %(at_once)s::int + 1
-        ) AS latest
-    ) AS numbered
-    WHERE scanned > %(at_once)s::int OR id <> needed.own
-        AND position(' ' || needed.name || ' ' IN ' ' || refused_by || ' ') = 0
-    LIMIT needed.most
-) AS attempt
-WHERE card.root_id = needed.root AND {asked}
+    SELECT attempt.*
+    FROM unnest(chain.cards) AS card(id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM (
+            SELECT *, row_number() OVER () AS scanned FROM (
+                SELECT
+                    created, id, refused_by, category, category_code, merchant_country,
+                    merchant_name, network_id
+                FROM authorizations_authorization
+                WHERE card_id = card.id AND {attempts}
+                    AND created >= to_timestamp(begun.start)
+                    AND created < to_timestamp(needed."end")
+                ORDER BY created DESC LIMIT %(at_once)s::int + 1
+            ) AS latest
+        ) AS numbered
+        WHERE scanned > %(at_once)s::int OR id <> needed.own
+            AND position(' ' || needed.name || ' ' IN ' ' || refused_by || ' ') = 0
+        LIMIT needed.most
+    ) AS attempt
+    WHERE {asked}
 """
+_DECLINED = _ATTEMPTS_OF_CARD.format(attempts="attempt = 'declined'", asked="needed.declined_only")
+_ALL = _ATTEMPTS_OF_CARD.format(
+    attempts="attempt IN ('approved', 'declined')", asked="NOT needed.declined_only"
+)
 
-ATTEMPTS = f"""
+
+def _attempts(of_cards: str) -> str:
+    return f"""
 SELECT
     needed.place, begun.start, extract(epoch FROM created)::bigint,
     scanned > %(at_once)s::int, category, category_code, merchant_country, merchant_name,
@@ -272,32 +270,35 @@ FROM json_to_recordset(%(limits)s::json) AS needed(
     declined_only boolean, most int
 )
 CROSS JOIN LATERAL (
+    SELECT ARRAY(SELECT id FROM authorizations_card WHERE root_id = needed.root) AS cards
+    OFFSET 0  -- so that it is read once
+) AS chain
+CROSS JOIN LATERAL (
     -- Where somebody has lifted its freeze, a limit begins anew with what came after.
     SELECT greatest(needed.start, (
         SELECT max((terms ->> 'created')::bigint) + 1
-        FROM authorizations_instruction AS frozen
+        FROM unnest(chain.cards) AS card(id)
+        JOIN authorizations_instruction AS frozen ON scope = 'card:' || card.id
         JOIN authorizations_lifting AS lifting ON lifting.instruction_id = frozen.id
         WHERE kind = 'freeze' AND terms ? 'attempts' AND terms ->> 'attempts' = needed.name
-            AND scope = ANY(ARRAY(
-                SELECT 'card:' || id FROM authorizations_card WHERE root_id = needed.root
-            ))
             AND (terms ->> 'created')::bigint >= needed.start
     )) AS start
+    OFFSET 0
 ) AS begun
-LEFT JOIN LATERAL (
-    {_ATTEMPTS_OF_CARD.format(attempts="attempt = 'declined'", asked="needed.declined_only")}
-    UNION ALL
-    {
-    _ATTEMPTS_OF_CARD.format(
-        attempts="attempt IN ('approved', 'declined')", asked="NOT needed.declined_only"
-    )
-}
-) AS attempt ON TRUE
+LEFT JOIN LATERAL ({of_cards}) AS attempt ON TRUE
 """  # noqa: S608 - all of it is written here
+
+
+ATTEMPTS = {
+    (True,): _attempts(_DECLINED),
+    (False,): _attempts(_ALL),
+    (False, True): _attempts(f"{_DECLINED} UNION ALL {_ALL}"),
+}
 """The latest attempts of cards that limits on attempts count, of each card no more than `most`.
 
-A limit's name is its policy's id and its key. Of a card with more than `at_once` attempts that the
-limit may count there is a row that says so, unless it counts `most` of the latest ones.
+By whether the limits count declined ones only: a smaller statement is begun in less time. A limit's
+name is its policy's id and its key. Of a card with more than `at_once` attempts that the limit may
+count there is a row that says so, unless it counts `most` of the latest ones.
 """
 
 

@@ -203,11 +203,13 @@ def _besides(
 
 
 def asked_of(
-    windows: Iterable[Window],
+    windows: Sequence[Window],
     applied: Iterable[AppliedControls],
     remembered: Iterable[Remembered],
 ) -> list[Asked]:
     """The windows as window_sums takes them; `applied` has the filters behind their keys."""
+    if not windows:
+        return []
     limits = (limit for policy in applied for limit in policy.controls.spending_limits)
     filters = {limit.filter.key: limit.filter for limit in limits}
     in_pieces = {

@@ -66,10 +66,14 @@ SELECT
     instruction.id, lifting.instruction_id IS NULL AND use.instruction_id IS NULL,
     instruction.ends_at IS NULL OR instruction.ends_at > clock_timestamp(),
     open.instruction_id IS NOT NULL,
-    (instruction.scope, instruction.ends_at) IS NOT DISTINCT FROM (open.scope, open.ends_at)
+    (
+        instruction.scope, instruction.starts_at, instruction.ends_at,
+        authorizations_told(instruction)
+    ) IS NOT DISTINCT FROM (open.scope, open.starts_at, open.ends_at, open.told)
 FROM (
-    SELECT * FROM authorizations_instruction WHERE id > %s ORDER BY id LIMIT %s
-) AS instruction
+    SELECT id FROM authorizations_instruction WHERE id > %s ORDER BY id LIMIT %s
+) AS piece
+JOIN authorizations_instruction AS instruction ON instruction.id = piece.id
 LEFT JOIN authorizations_lifting AS lifting ON lifting.instruction_id = instruction.id
 LEFT JOIN authorizations_exceptionuse AS use ON use.instruction_id = instruction.id
 LEFT JOIN authorizations_openinstruction AS open ON open.instruction_id = instruction.id
@@ -92,7 +96,7 @@ def verify_instructions() -> Iterator[Checked]:
                 said, right = ("open", "lifted") if is_open else ("not open", "open")
                 found.append(Difference(where, "state", said, right))
             elif is_open and not is_alike:
-                found.append(Difference(where, "open row", "another", "its scope and end"))
+                found.append(Difference(where, "open row", "another", "what it says"))
         yield Checked(INSTRUCTIONS, len(rows), found)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from django.contrib.auth.models import User
@@ -27,16 +27,18 @@ from authorizations.services.authorize.transaction import authorize
 from authorizations.services.policies import own_amounts, stops
 from authorizations.services.policies.purchase_exceptions import allow_once, waivable
 from authorizations.services.stand_in import replay_one
-from authorizations.services.store import limited_attempts
-from authorizations.services.store.plans import drive
+from authorizations.services.store import limited_attempts, statements
+from authorizations.services.store.plans import Plan, drive
 from simulator.stripe.samples import MERCHANTS
 from tests.services.authorize.test_group import member, within_a_transaction
 from tests.services.authorize.test_races import at_once
-from tests.support.damage import damage
+from tests.support.damage import damage, rewrite
 from tests.support.database_roles import served_as
 from tests.support.desk import NOON, Shopper, in_force, republish
 from tests.support.spool import answered
 from tests.support.verification import contradictions, differences, redecided
+
+T = TypeVar("T")
 
 ADA = Shopper(card_id="ic_ada", cardholder_id="ich_ada")
 BEA = Shopper(card_id="ic_bea", cardholder_id="ich_ada")
@@ -160,7 +162,7 @@ def test_a_freeze_that_ended_by_its_time_leaves_the_count_as_it_is(operator: Use
     assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
     [row] = frozen()
     ended = timezone.now() - timedelta(seconds=1)
-    damage(row, starts_at=ended - timedelta(minutes=1), ends_at=ended)
+    rewrite(row, starts_at=ended - timedelta(minutes=1), ends_at=ended)
     OpenInstruction.objects.all().delete()
     assert ADA.reason(100) == "attempt_limit_exceeded"
     later = replace(ADA, at=NOON + 3_600)
@@ -212,6 +214,41 @@ def test_within_one_group_the_attempts_before_it_count_and_a_freeze_holds() -> N
         rest = [authorize(*member(it, timezone.now())[:2]) for it in events[3:]]
     assert all(b"card_frozen" in answer for answer in rest)
     assert len(frozen()) == 1
+    assert_clean()
+
+
+def test_what_a_limit_counts_is_read_with_the_locks_where_it_was_seen_before() -> None:
+    policy = limited()
+    for shopper in (ADA, BEA):
+        shopper.asks(0)
+    limiting = set(statements.ATTEMPTS.values())
+
+    def read_in(*shoppers: Shopper) -> list[int]:
+        """The round trips of a group that read attempts, by their place."""
+        trips: list[bool] = []
+
+        def noted(plan: Plan[T]) -> Plan[T]:
+            asked = next(plan)
+            while True:
+                trips.append(any(getattr(one, "text", "") in limiting for one in asked))
+                try:
+                    asked = plan.send((yield asked))
+                except StopIteration as done:
+                    result: T = done.value
+                    return result
+
+        members = [member(it.event(it.purchase(100)), timezone.now()) for it in shoppers]
+        computed, *_ = drive(within_a_transaction(noted(decide_together(members))))
+        assert all(computed)
+        return [place for place, reads in enumerate(trips) if reads]
+
+    assert read_in(ADA, BEA) == [0]
+    republish(policy, spending_limits=[TRIES | {"attempts": 4, "declined_only": True}])
+    assert len(read_in(ADA, BEA)) == 2, "the version is another than was seen"
+    assert read_in(ADA, BEA) == [0]
+    republish(policy, spending_limits=[])
+    read_in(ADA)
+    assert read_in(ADA) == []
     assert_clean()
 
 
@@ -323,7 +360,7 @@ def test_a_freeze_that_is_missing_or_that_no_decision_made_is_found() -> None:
     assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
     assert_clean()
     [row] = frozen()
-    damage(row, terms={})
+    rewrite(row, terms={})
     assert any("freeze by limit" in found for found in contradictions())
 
 

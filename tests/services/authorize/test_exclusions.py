@@ -24,7 +24,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.services.policies import exclusions, stops
 from authorizations.services.policies.assignments import unassign
 from authorizations.services.policies.stops import StopError
-from tests.support.damage import damage
+from tests.support.damage import rewrite
 from tests.support.desk import Shopper, in_force
 from tests.support.verification import contradictions, differences, redecided
 
@@ -130,7 +130,7 @@ def test_exclusions_that_begin_and_end_between_purchases_hold_as_a_plain_referen
             elif ending := [one for one in held if one[1]]:
                 held.remove(ending[0])
                 ended = timezone.now() - timedelta(microseconds=1)
-                damage(ending[0][0], ends_at=ended)
+                rewrite(ending[0][0], ends_at=ended)
                 OpenInstruction.objects.filter(pk=ending[0][0].pk).update(ends_at=ended)
         assert redecided() == []
         assert differences() == []
@@ -165,7 +165,7 @@ def test_it_ends_by_its_end_or_by_hand_and_decisions_stay_what_they_were(
     stops.lift(lifted, by=operator, reason="Back")
     assert ADA.reason(2_000) == "approved"
     ends_at = timezone.now() - timedelta(hours=2)
-    damage(ending, starts_at=ends_at - timedelta(hours=1), ends_at=ends_at)
+    rewrite(ending, starts_at=ends_at - timedelta(hours=1), ends_at=ends_at)
     OpenInstruction.objects.filter(pk=ending.pk).update(ends_at=ends_at)
     assert ADA.reason(1) == "amount_limit_exceeded"
     assert redecided() == []
@@ -214,7 +214,7 @@ def test_the_sentence_of_a_decline_says_who_was_left_out_and_why(
 def test_one_that_was_changed_afterwards_is_found(leave_out: Any) -> None:
     row = leave_out(CARD)
     ADA.asks(5, event_id="evt_out")
-    damage(row, terms={"assigned": "group:99"})
+    rewrite(row, terms={"assigned": "group:99"})
     assert len(contradictions()) == 1
     assert contradictions()[0].startswith(f"evt_out: assigned of instruction {row.pk} is ")
 

@@ -11,7 +11,7 @@ from authorizations.models import Card, CardGroup, Decision, Instruction, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.policies import own_amounts, stops
 from authorizations.services.policies.stops import StopError
-from tests.support.damage import damage
+from tests.support.damage import rewrite
 from tests.support.desk import Shopper, in_force, republish
 from tests.support.verification import contradictions, differences, redecided
 
@@ -100,7 +100,7 @@ def test_one_that_begins_later_holds_from_then_on(give: Any, operator: User) -> 
     soon = timezone.now() + timedelta(hours=1)
     own = give(CARD, amount=80_000, begins=soon, until=soon + timedelta(hours=2))
     assert ADA.reason(50_001) == "amount_limit_exceeded"
-    damage(own, starts_at=timezone.now() - timedelta(minutes=2))
+    rewrite(own, starts_at=timezone.now() - timedelta(minutes=2))
     assert largest(ADA, 80_000)
     other = give(CARD, raise_by=5, begins=soon)
     assert stops.lift(other, by=operator, reason="Not needed")
@@ -222,5 +222,5 @@ def test_one_that_begins_later_still_begins_then_for_the_first_of_the_chain(give
 def test_an_amount_that_was_changed_afterwards_is_found(give: Any) -> None:
     own = give(CARD, amount=80_000)
     ADA.asks(100, event_id="evt_own")
-    damage(own, terms=own.terms | {"amount": 10})
+    rewrite(own, terms=own.terms | {"amount": 10})
     assert contradictions() == [f"evt_own: amount of instruction {own.pk} is 80000; expected 10"]

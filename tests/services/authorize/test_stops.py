@@ -17,7 +17,7 @@ from authorizations.services.policies.stops import StopError
 from authorizations.services.store import lookup
 from authorizations.services.store.locks import ExpectedScopes
 from simulator.stripe.sample_merchants import MERCHANTS
-from tests.support.damage import damage
+from tests.support.damage import rewrite
 from tests.support.desk import Shopper, in_force
 from tests.support.verification import redecided
 
@@ -159,7 +159,7 @@ def test_it_ends_to_the_second_by_the_clock_of_the_database(operator: User) -> N
 def test_what_begins_later_does_not_hold_yet(operator: User) -> None:
     stop = frozen(PROGRAM, operator)
     begins = _database_clock() + timedelta(seconds=1.5)
-    damage(stop, starts_at=begins)
+    rewrite(stop, starts_at=begins)
     assert ADA.reason(100) == "approved"
     assert not stops.in_force().exists()
     while _database_clock() < begins:

@@ -14,7 +14,7 @@ from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.policies import funds, own_amounts, purchase_exceptions, stops
 from authorizations.services.policies.stops import StopError
 from tests.services.authorize.test_races import at_once
-from tests.support.damage import damage
+from tests.support.damage import damage, rewrite
 from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
@@ -122,7 +122,7 @@ def test_what_is_lifted_counts_for_a_day_and_what_holds_for_as_long_as_it_does(
     with pytest.raises(StopError, match="is left"):
         give(raise_by=1)
     for row in (holds, lifted):
-        damage(row, starts_at=row.starts_at - DAY)
+        rewrite(row, starts_at=row.starts_at - DAY)
     entry = add(10_000)
     with pytest.raises(StopError, match="is left"):
         add(1)

@@ -16,7 +16,7 @@ from authorizations.services.policies import own_amounts
 from authorizations.services.policies.files import compare, export_policies, import_policies
 from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
-from tests.support.damage import damage
+from tests.support.damage import rewrite
 from tests.support.desk import Shopper
 from tests.support.policy_files import load
 
@@ -267,7 +267,7 @@ def test_one_that_begins_later_is_known_before_and_after_it_begins() -> None:
     assert [shopper.reason(50_001), shopper.reason(50_000)] == ["amount_limit_exceeded", "approved"]
     assert export_policies()["overrides"] == [later]
     assert not compare(json.dumps(others(later)))
-    damage(row, starts_at=timezone.now() - timedelta(hours=1))
+    rewrite(row, starts_at=timezone.now() - timedelta(hours=1))
     begun = CARD | {"from": "2026-11-01T00:00:00+00:00", "until": "2040-01-01T00:00:00+00:00"}
     assert not compare(json.dumps(others(begun)))
     assert not compare(json.dumps(export_policies()))

@@ -524,7 +524,7 @@ def test_no_statement_of_a_decision_reads_a_table_from_end_to_end() -> None:
 @pytest.mark.django_db
 def test_what_is_in_force_is_looked_up_by_plans_that_were_made_while_there_was_nothing() -> None:
     """`migrate` ends with ANALYZE: what was planned then decides until a connection is replaced."""
-    tables = ("openinstruction", "instruction", "potsum", "assignment", "policy")
+    tables = ("openinstruction", "potsum", "assignment", "policy")
     for table in tables:
         execute(f"ANALYZE authorizations_{table}")
     with transaction.atomic():

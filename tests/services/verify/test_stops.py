@@ -9,7 +9,7 @@ from django.utils import timezone
 from authorizations.models import Decision, Lifting, OpenInstruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.policies import stops
-from tests.support.damage import damage
+from tests.support.damage import damage, rewrite
 from tests.support.desk import Shopper, in_force
 from tests.support.verification import contradictions
 
@@ -46,7 +46,7 @@ def test_what_was_in_force_and_what_was_not_is_in_order(operator: User) -> None:
 
 def test_a_decision_that_does_not_name_what_was_in_force_is_found(operator: User) -> None:
     stop = stops.freeze(PROGRAM, by=operator, reason="Attack")
-    damage(stop, starts_at=stop.starts_at - HOUR)
+    rewrite(stop, starts_at=stop.starts_at - HOUR)
     ADA.asks(100, event_id="evt_frozen")
     assert contradictions() == []
     row = Decision.objects.get(pk="evt_frozen")
@@ -60,7 +60,7 @@ def test_a_block_is_missed_only_where_it_concerns_the_purchase(operator: User) -
     stop = stops.block(PROGRAM, {"country": "FR"}, by=operator, reason="Sanctions")
     other = stops.block(PROGRAM, {"country": "KP"}, by=operator, reason="Sanctions")
     for one in (stop, other):
-        damage(one, starts_at=one.starts_at - HOUR)
+        rewrite(one, starts_at=one.starts_at - HOUR)
     ADA.asks(100, event_id="evt_blocked")
     assert contradictions() == []
     row = Decision.objects.get(pk="evt_blocked")
@@ -76,7 +76,7 @@ def test_a_decision_that_names_what_was_lifted_long_before_is_found(operator: Us
     ADA.asks(100, event_id="evt_frozen")
     stops.lift(stop, by=operator, reason="Over")
     assert contradictions() == []
-    damage(stop, starts_at=stop.starts_at - HOUR)
+    rewrite(stop, starts_at=stop.starts_at - HOUR)
     lifting = Lifting.objects.get()
     damage(lifting, lifted_at=lifting.lifted_at - HOUR)
     assert contradictions() == [
@@ -87,7 +87,7 @@ def test_a_decision_that_names_what_was_lifted_long_before_is_found(operator: Us
 def test_a_decision_that_names_what_began_long_after_it_is_found(operator: User) -> None:
     stop = stops.freeze(PROGRAM, by=operator, reason="Attack")
     ADA.asks(100, event_id="evt_frozen")
-    damage(stop, starts_at=stop.starts_at + HOUR)
+    rewrite(stop, starts_at=stop.starts_at + HOUR)
     ADA.asks(100, event_id="evt_before")
     assert Decision.objects.get(pk="evt_before").approved
     assert contradictions() == [
@@ -98,7 +98,7 @@ def test_a_decision_that_names_what_began_long_after_it_is_found(operator: User)
 def test_a_reason_that_was_changed_afterwards_is_found(operator: User) -> None:
     stop = stops.freeze(PROGRAM, by=operator, reason="Attack", until=timezone.now() + HOUR)
     ADA.asks(100, event_id="evt_frozen")
-    damage(stop, reason="Something else")
+    rewrite(stop, reason="Something else")
     assert contradictions() == [
         f"evt_frozen: reason of instruction {stop.pk} is Attack; expected Something else"
     ]
@@ -109,23 +109,27 @@ def test_an_instruction_that_decisions_do_not_find_is_found(operator: User) -> N
     lifted = stops.freeze(PROGRAM, by=operator, reason="Drill")
     stops.lift(lifted, by=operator, reason="Over")
     assert contradictions() == []
-    OpenInstruction.objects.update(scope="card:ic_ada")
-    assert contradictions() == [
-        f"instruction {stop.pk}: open row is another; expected its scope and end"
-    ]
+    told = OpenInstruction.objects.get().told
+    for wrong in ({"scope": "card:ic_ada"}, {"told": told.replace("Attack", "Drill")}):
+        OpenInstruction.objects.update(**wrong)
+        assert contradictions() == [
+            f"instruction {stop.pk}: open row is another; expected what it says"
+        ]
+        OpenInstruction.objects.update(scope=stop.scope, told=told)
     OpenInstruction.objects.all().delete()
     assert contradictions() == [f"instruction {stop.pk}: state is not open; expected open"]
-    damage(stop, starts_at=stop.starts_at - HOUR, ends_at=timezone.now() - HOUR / 2)
+    rewrite(stop, starts_at=stop.starts_at - HOUR, ends_at=timezone.now() - HOUR / 2)
     assert contradictions() == []
-    OpenInstruction.objects.create(instruction=lifted, scope=lifted.scope)
+    OpenInstruction.objects.create(
+        instruction=lifted, scope=lifted.scope, starts_at=lifted.starts_at, told=told
+    )
     assert contradictions() == [f"instruction {lifted.pk}: state is open; expected lifted"]
 
 
 def test_what_is_past_its_end_goes_when_its_scope_is_written_to_again(operator: User) -> None:
     past = stops.freeze(PROGRAM, by=operator, reason="Attack", until=timezone.now() + HOUR)
     ended = timezone.now() - HOUR / 2
-    damage(past, starts_at=past.starts_at - HOUR, ends_at=ended)
-    OpenInstruction.objects.update(ends_at=ended)
+    rewrite(past, starts_at=past.starts_at - HOUR, ends_at=ended)
     other = stops.freeze(Scope(ScopeKind.CARD, "ic_ada"), by=operator, reason="Lost")
     assert {row.instruction for row in OpenInstruction.objects.all()} == {past, other}
     stop = stops.freeze(PROGRAM, by=operator, reason="Again")
