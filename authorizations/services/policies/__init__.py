@@ -18,5 +18,6 @@ __all__ = [
     "planned",
     "publish",
     "purchase_exceptions",
+    "scopes",
     "stops",
 ]

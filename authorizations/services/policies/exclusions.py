@@ -11,14 +11,16 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from authorizations.models import Card, CardGroup, Instruction, Lifting, Policy
+from authorizations.models import CardGroup, Instruction, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.services.cards import grants
 from authorizations.services.cards.grants import GrantDifference
-from authorizations.services.policies import stops
+from authorizations.services.policies import planned, scopes, stops
 from authorizations.services.policies.changes import ExclusionChange
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
+
+_BATCH = 1_000  # rows of a statement
 
 
 def in_force() -> QuerySet[Instruction]:
@@ -39,16 +41,17 @@ def leave_out(
     """Leave a card, cardholder or group out of the assignment of a policy to `assigned`.
 
     A card stands for the root of its chain. Returns the cards that gain or lose a grant. Raises
-    StopError if the policy is not assigned there, or to this very kind of scope.
+    StopError if the policy is not assigned there, or to this very kind of scope, or if there is no
+    such scope.
     """
+    policy = planned.locked(policy.pk)  # so that the assignment isn't removed meanwhile
+    [scope] = scopes.lock([scope]).values()
     if not policy.assignments.filter(scope=scope_key(assigned)).exists():
         raise StopError("The policy is not assigned there any more: nobody has to be left out.")
     if scope.kind is ScopeKind.PROGRAM:
         raise StopError("For every card, remove the assignment instead.")
     if assigned.kind in (scope.kind, ScopeKind.CARD):
         raise StopError(f"Remove the assignment instead: it is to one {assigned.kind} alone.")
-    if scope.kind is ScopeKind.CARD:
-        scope = Scope(scope.kind, Card.objects.get(pk=scope.id).root_id)
     key = scope_key(assigned)
     difference = grants.exclusions_changed(policy, key, come=[scope_key(scope)])
     stops.write(
@@ -78,48 +81,43 @@ def end_at(policy: Policy, assigned: Iterable[str], *, by: User | None) -> None:
     Runs within a transaction, when these are removed: assigned again they would hold again.
     """
     rows = in_force().filter(policy=policy, terms__assigned__in=list(assigned))
-    at = stops.now()
-    Lifting.objects.bulk_create(
-        (Lifting(instruction=row, lifted_at=at, author=by, reason=_UNASSIGNED) for row in rows),
-        ignore_conflicts=True,
-    )
-
-
-_UNASSIGNED = "No longer assigned"
+    ended = list(rows.values_list("pk", flat=True))
+    if ended:
+        scopes.lock(scopes.cards_of(ended))
+        stops.lift_all(ended, by=by, reason="No longer assigned")
 
 
 def follow(new: Sequence[ExclusionChange], ended: Sequence[int], *, by: User | None) -> None:
-    """Make these exclusions and lift those with these keys, all at once."""
+    """Make these exclusions and lift those with these keys, all at once.
+
+    Purchases don't wait, however many there are.
+    """
     if not new and not ended:
         return
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     policies = dict(Policy.objects.values_list("name", "pk"))
 
-    def key(kind: ScopeKind, target: str) -> str:
-        return scope_key(Scope(kind, groups[target] if kind is ScopeKind.GROUP else target))
+    def scope_of(kind: ScopeKind, target: str) -> Scope:
+        return Scope(kind, groups[target] if kind is ScopeKind.GROUP else target)
 
+    left_out = [scope_of(change.listed.kind, change.target) for change in new]
     with transaction.atomic(), acting(user=by):
+        locked = scopes.lock([*left_out, *scopes.cards_of(ended)])
         now = stops.now()
-        Instruction.objects.bulk_create(
-            Instruction(
+        rows = []
+        for change, scope in zip(new, left_out, strict=True):
+            listed, assigned = change.listed, change.assigned
+            row = Instruction(
                 kind=Instruction.Kind.EXCLUSION,
-                scope=key(change.listed.kind, change.target),
-                policy_id=policies[change.assigned.policy],
-                terms={"assigned": key(change.assigned.kind, change.assigned.target)},
+                scope=scope_key(locked[scope]),
+                policy_id=policies[assigned.policy],
+                terms={"assigned": scope_key(scope_of(assigned.kind, assigned.target))},
                 starts_at=now,
-                ends_at=datetime.fromtimestamp(change.listed.until, UTC)
-                if change.listed.until
-                else None,
+                ends_at=datetime.fromtimestamp(listed.until, UTC) if listed.until else None,
                 author=by,
                 author_name=by.get_username() if by else "",
-                reason=change.listed.reason,
+                reason=listed.reason,
             )
-            for change in new
-        )
-        Lifting.objects.bulk_create(
-            (
-                Lifting(instruction_id=pk, lifted_at=now, author=by, reason="Not in the file")
-                for pk in ended
-            ),
-            ignore_conflicts=True,
-        )
+            rows.append(row)
+        Instruction.objects.bulk_create(rows, batch_size=_BATCH)
+        stops.lift_all(ended, by=by, reason="Not in the file")

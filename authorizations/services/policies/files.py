@@ -1,8 +1,7 @@
 """Exports and imports policy files, which contain everything that decisions are made by."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -35,7 +34,12 @@ from authorizations.rules.basics.controls import (
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.basics.words import gained_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
-from authorizations.rules.policy.policy_file import ListedException, ListedStop, PolicyFile
+from authorizations.rules.policy.policy_file import (
+    ListedException,
+    ListedFunds,
+    ListedStop,
+    PolicyFile,
+)
 from authorizations.services.policies import (
     counting_ahead,
     exclusions,
@@ -45,6 +49,7 @@ from authorizations.services.policies import (
     plan,
     planned,
     purchase_exceptions,
+    scopes,
     stops,
 )
 from authorizations.services.policies.changes import (
@@ -60,6 +65,10 @@ from authorizations.services.policies.planned import PlanError, PlannedTimes
 from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
 from authorizations.services.store import locks
+
+_ENTRIES_AT_ONCE = 10
+"""Maximum entries of funds in one transaction, because each takes a dozen statements while
+purchases wait."""
 
 
 def export_policies() -> dict[str, Any]:
@@ -313,9 +322,10 @@ def import_policies(
         for _, target in changes.each_changes:
             its = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
             its.update(each=target.each)
-        exclusions.follow(changes.exclusions, changes.ended_exclusions, by=author)
         if changes.stops:
             changes = replace(changes, stops=tuple(_make_stops(file, author)))
+        # Last, as a card that turns out to replace one of theirs waits for the commit.
+        exclusions.follow(changes.exclusions, changes.ended_exclusions, by=author)
     for chunk in locks.in_chunks(at for at in changes.assigned if at.kind is ScopeKind.CARD):
         with transaction.atomic():
             _assign(_on_roots(chunk))
@@ -391,28 +401,14 @@ def _make_stops(file: PolicyFile, author: User | None) -> Iterator[StopChange]:
 
 def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
     """Make the entries of funds that the file lists, unless another import did meanwhile."""
-    for chunk in locks.in_chunks(plan.new_funds(file)):
+    for chunk in locks.in_chunks(plan.new_funds(file), _ENTRIES_AT_ONCE):
         with transaction.atomic():
             ids = dict(CardGroup.objects.values_list("name", "pk"))
+            pots = [_pot_of(change.listed, ids) for change in chunk]
             # All at once, in the one order: purchases wait for the same rows.
-            held: dict[ScopeKind, list[str]] = defaultdict(list)
-            for change in chunk:
-                held[change.listed.kind].append(change.listed.target)
-                if change.listed.member:
-                    held[ScopeKind.CARDHOLDER].append(change.listed.member)
-            roots = locks.hold(
-                cards=held[ScopeKind.CARD],
-                cardholders=held[ScopeKind.CARDHOLDER],
-                groups=[ids[name] for name in held[ScopeKind.GROUP]],
-            )
-            for change in chunk:
+            scopes.lock(pots, purchases_wait=True)
+            for change, scope in zip(chunk, pots, strict=True):
                 listed = change.listed
-                target = roots.get(listed.target, listed.target)
-                if listed.kind is ScopeKind.GROUP:
-                    target = str(ids[listed.target])
-                scope = Scope(listed.kind, target)
-                if listed.member:
-                    scope = member_scope(target, listed.member)
                 try:
                     funds.enter(
                         Policy.objects.get(name=listed.policy),
@@ -427,6 +423,18 @@ def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
                 except StopError as wrong:  # such as more to be taken out than is left
                     raise InvalidPolicyError([Problem(listed.path, str(wrong))]) from wrong
                 yield change
+
+
+def _pot_of(listed: ListedFunds, groups_by_name: Mapping[str, int]) -> Scope:
+    """What the pot is of; a card is not the root of its chain yet."""
+    if listed.kind is not ScopeKind.GROUP:
+        return Scope(listed.kind, listed.target)
+    group_id = groups_by_name[listed.target]
+    return (
+        member_scope(group_id, listed.member)
+        if listed.member
+        else Scope(listed.kind, str(group_id))
+    )
 
 
 def _stop(listed: ListedStop, author: User | None) -> None:

@@ -15,7 +15,6 @@ from authorizations.rules.basics.controls import (
     LimitControl,
     Scope,
     ScopeKind,
-    member_of,
     scope_key,
     scope_of,
 )
@@ -24,10 +23,10 @@ from authorizations.rules.basics.parsing import text
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host.versions import controls_of
-from authorizations.services.policies import exception_limits, own_amounts, stops
+from authorizations.services.policies import exception_limits, own_amounts, scopes, stops
 from authorizations.services.policies.stops import StopError, line
 from authorizations.services.runtime.actor import acting
-from authorizations.services.store import locks, window_sums
+from authorizations.services.store import window_sums
 from authorizations.services.store.plans import drive
 from authorizations.services.store.usage import remembered_around
 from authorizations.services.store.window_sums import Asked
@@ -49,14 +48,16 @@ def enter(
 ) -> FundEntry:
     """Add `amount` to a scope's pot, or take it out if it is negative; never more than is left.
 
-    `scope` is what the limit measures, a card by the first of its chain; `amount` is in the
-    smallest unit of the limit's currency. The limits of roles do not hold for an import. Raises
-    StopError.
+    `scope` is what the limit measures, where a card stands for the root of its chain; `amount` is
+    in the smallest unit of the limit's currency. The limits of roles do not hold for an import.
+    Raises StopError.
     """
     reason, reference = line("Reason", reason), line("Reference", reference, _reference)
     if not amount or abs(amount) > MAX_AMOUNT:
         raise StopError("Give an amount that is not 0, and not too large.")
-    _lock(scope)
+    if scope.kind is ScopeKind.PROGRAM:
+        raise StopError("For every card, give funds card by card.")
+    [scope] = scopes.lock([scope], purchases_wait=True).values()
     limit, restores = _limit(policy, key)
     if scope.kind not in own_amounts.measured_kinds(policy):
         raise StopError(
@@ -106,22 +107,6 @@ def left(policy: Policy, limit: LimitControl, scope: Scope) -> int:
 def _pot(policy: Policy, limit: LimitControl, scope: Scope) -> PotSum | None:
     of_policy = PotSum.objects.filter(policy=policy, limit_key=limit.key, currency=limit.currency)
     return of_policy.filter(scope=scope_key(scope)).first()
-
-
-def _lock(scope: Scope) -> None:
-    if scope.kind is ScopeKind.CARD:
-        roots = locks.hold(cards=[scope.id])
-        if roots.get(scope.id) != scope.id:
-            raise StopError("Give the funds to the first card of the chain.")
-    elif scope.kind is ScopeKind.CARDHOLDER:
-        locks.hold(cardholders=[scope.id])
-    elif scope.kind is ScopeKind.GROUP:
-        locks.hold(groups=[int(scope.id)])
-    elif scope.kind is ScopeKind.MEMBER:
-        group_id, cardholder_id = member_of(scope)
-        locks.hold(cardholders=[cardholder_id], groups=[int(group_id)])
-    else:
-        raise StopError("For every card, give funds card by card.")
 
 
 def _limit(policy: Policy, key: str) -> tuple[LimitControl, bool]:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from authorizations.models import CardGroup, Instruction, Lifting, Policy
+from authorizations.models import CardGroup, Instruction, Policy
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import (
     Interval,
@@ -27,7 +27,7 @@ from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.policy_file import ListedOverride
 from authorizations.rules.policy.summary import limit_phrase
-from authorizations.services.policies import exception_limits, stops
+from authorizations.services.policies import exception_limits, scopes, stops
 from authorizations.services.policies.changes import NONE_ASLEEP, Asleep, OverrideChange
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
@@ -117,10 +117,10 @@ def give(
 ) -> Instruction:
     """Let a scope have `amount` in place of the limit's, or `raise_by` more, from now or later on.
 
-    Figures are in the limit's unit: the smallest of its currency, purchases or attempts. Raises
-    StopError if the policy has no such limit, or nowhere measures this scope or one of its cards;
-    if the same is in force already, which a policy file could not say; and if `by` may not give so
-    much.
+    A card stands for the root of its chain. Figures are in the limit's unit: the smallest of its
+    currency, purchases or attempts. Raises StopError if the policy has no such limit, or nowhere
+    measures this scope or one of its cards; if the same is in force already, which a policy file
+    could not say; and if `by` may not give so much.
     """
     policy = Policy.objects.select_related("current_version").get(pk=policy.pk)
     limit = next((one for one in limits_of(policy) if one.key == key), None)
@@ -147,6 +147,7 @@ def give(
     }
     kept = {name: value for name, value in terms.items() if value not in (None, "")}
     stops.one_at_a_time(_GIVING)
+    [scope] = scopes.lock([scope]).values()
     from_, to = (int(at.timestamp()) if at else None for at in (begins, until))
     own = Said(policy.name, scope_key(scope), _text(kept), from_, to, mask_text(reason.strip()))
     if own in said_by(given().filter(policy=policy, scope=scope_key(scope))):
@@ -171,23 +172,27 @@ def give(
 def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | None) -> None:
     """Make these own amounts and lift those with these keys, all at once.
 
-    What is in force by now, as somebody else gave it meanwhile, is not made again.
+    What is in force by now, as somebody else gave it meanwhile, is not made again. Purchases don't
+    wait, however many there are.
     """
     if not new and not ended:
         return
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     policies = dict(Policy.objects.values_list("name", "pk"))
+    # A group of the file may have been new when the changes were planned.
+    given_to = [
+        Scope(it.kind, groups[it.target] if it.kind is ScopeKind.GROUP else change.target)
+        for change in new
+        for it in [change.listed]
+    ]
     with transaction.atomic(), acting(user=by):
         stops.one_at_a_time(_GIVING)
+        locked = scopes.lock([*given_to, *scopes.cards_of(ended)])
         there = said_by(given())
         now = stops.now()
         rows = []
-        for change in new:
-            listed = change.listed
-            # A group of the file may have been new when the change was planned.
-            is_group = listed.kind is ScopeKind.GROUP
-            target = groups[listed.target] if is_group else change.target
-            scope = scope_key(Scope(listed.kind, target))
+        for change, to in zip(new, given_to, strict=True):
+            listed, scope = change.listed, scope_key(locked[to])
             if _said(listed, scope, change.terms) in there:
                 continue
             begins = later(listed.begins)
@@ -204,14 +209,7 @@ def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | No
             )
             rows.append(row)
         Instruction.objects.bulk_create(rows, batch_size=_BATCH)
-        Lifting.objects.bulk_create(
-            (
-                Lifting(instruction_id=pk, lifted_at=now, author=by, reason="Not in the file")
-                for pk in ended
-            ),
-            ignore_conflicts=True,
-            batch_size=_BATCH,
-        )
+        stops.lift_all(ended, by=by, reason="Not in the file")
 
 
 def asleep(

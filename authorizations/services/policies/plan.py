@@ -230,6 +230,7 @@ def unseen(file: PolicyFile) -> UnseenIds:
     """The cards and cardholders in the file that have no row in the database."""
     cards, cardholders = set(file.cards), set(file.targets(ScopeKind.CARDHOLDER))
     cardholders |= {it.target for it in file.of_limits if it.kind is ScopeKind.CARDHOLDER}
+    cardholders |= {it.member for it in file.funds if it.member}
     cards -= set(Card.objects.filter(pk__in=cards).values_list("pk", flat=True))
     cardholders -= set(Cardholder.objects.filter(pk__in=cardholders).values_list("pk", flat=True))
     return UnseenIds(tuple(sorted(cards)), tuple(sorted(cardholders)))

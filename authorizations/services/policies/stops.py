@@ -1,10 +1,11 @@
 """Freezes scopes and blocks merchants, categories and countries; in force with the next request.
 
 Each is a row that is never changed: it ends by its time, or by a row that lifts it. Nothing is
-locked: purchases decided meanwhile read what was in force before.
+locked: purchases decided meanwhile read what was in force before. A freeze is of a single card;
+what belongs to a card's whole chain is written under the lock of scopes.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,14 +14,15 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from authorizations.models import ExceptionUse, Instruction, Lifting, Policy
-from authorizations.rules.basics.controls import Scope, scope_key
+from authorizations.models import Card, ExceptionUse, Instruction, Lifting, Policy
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
 from authorizations.rules.basics.parsing import YEARS, text
 from authorizations.services.runtime.actor import acting
 
 # What a policy file can say again.
 _line = text(500)
 _TOO_FAR = datetime(YEARS.stop, 1, 1, tzinfo=UTC)
+_BATCH = 1_000  # rows of a statement
 
 
 class StopError(ValueError):
@@ -98,6 +100,27 @@ def lift(instruction: Instruction, *, by: User, reason: str) -> bool:
             defaults={"author": by, "reason": reason, "lifted_at": at},
         )
     return is_new
+
+
+def lift_all(ended: Iterable[int], *, by: User | None, reason: str) -> None:
+    """End own amounts and exclusions now, all at once; the cards that they are of are locked.
+
+    One that has moved with its card's chain since it was read is ended where it goes on. What is
+    lifted already stays as it is.
+    """
+    ids, at = set(ended), now()
+    moved = Instruction.objects.filter(pk__in=ids, lifting__isnull=False, scope__startswith="card:")
+    for row in moved:
+        root = Card.objects.get(pk=scope_of(row.scope).id).root
+        its = Instruction.objects.filter(kind=row.kind, policy=row.policy_id, open__isnull=False)
+        its = its.filter(scope=scope_key(Scope(ScopeKind.CARD, root.pk)), terms=row.terms)
+        its = its.filter(ends_at=row.ends_at, reason=row.reason, starts_at__gte=row.starts_at)
+        ids.update(its.values_list("pk", flat=True))
+    Lifting.objects.bulk_create(
+        (Lifting(instruction_id=pk, lifted_at=at, author=by, reason=reason) for pk in sorted(ids)),
+        ignore_conflicts=True,
+        batch_size=_BATCH,
+    )
 
 
 @transaction.atomic

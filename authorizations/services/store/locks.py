@@ -1,7 +1,7 @@
 """Locks cards, cardholders and groups, always in one order: roots, cards, cardholders, groups.
 
 Locking comes before the first write of a transaction. Cards are locked together with the roots of
-their chains.
+their chains. Where it is enough that chains stay as they are, they are kept, and purchases go on.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from django.db import OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
+from authorizations.models import Card
 from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope, scope_key
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import plans, statements
@@ -146,8 +147,31 @@ def hold(
     raise ChainsKeepChangingError("The cards' chains kept changing meanwhile: please try again.")
 
 
-def in_chunks(ids: Iterable[T]) -> Iterator[list[T]]:
-    """Split into lists of at most CHUNK."""
+def keep_chains(cards: Iterable[str]) -> dict[str, str]:
+    """Keep the chains of these cards as they are until the transaction ends.
+
+    For what is written to a root beside its purchases, which don't wait: only a card that turns out
+    to replace another, or to be replaced, does. Returns the root of each known card. Raises as
+    `hold`.
+    """
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("Locks last until the end of a transaction: begin one.")
+    ids = list(cards)
+    if not ids:
+        return {}
+    for _ in range(_ATTEMPTS):
+        with transaction.atomic():
+            before = dict(drive(plans.ask(statements.KEEP_CHAINS, cards=ids)))
+            # By a later statement, which sees what the lock was waited for.
+            roots = dict(Card.objects.filter(pk__in=ids).values_list("pk", "root_id"))
+            if roots == before:
+                return roots
+            transaction.set_rollback(True)
+    raise ChainsKeepChangingError("The cards' chains kept changing meanwhile: please try again.")
+
+
+def in_chunks(ids: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Split into lists of at most `size`."""
     remaining = iter(ids)
-    while chunk := list(islice(remaining, CHUNK)):
+    while chunk := list(islice(remaining, size)):
         yield chunk

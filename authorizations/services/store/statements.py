@@ -49,6 +49,22 @@ Returns each card with its root before and under the lock, or one row of nulls i
 """
 
 
+KEEP_CHAINS = """
+WITH asked AS MATERIALIZED (
+    SELECT id, root_id FROM authorizations_card WHERE id = ANY(%(cards)s::text[])
+), root AS MATERIALIZED (
+    SELECT id FROM authorizations_card WHERE id = ANY(ARRAY(SELECT root_id FROM asked))
+    ORDER BY id FOR KEY SHARE
+)
+SELECT asked.id, asked.root_id
+FROM (SELECT count(*) FROM root) AS all_locked CROSS JOIN asked
+"""
+"""Keeps the roots of cards from being hung under others, and waits for whoever is doing that.
+
+Purchases neither wait for it nor are waited for. Returns each card with its root before the lock.
+"""
+
+
 LOCK_CARDS = f"""
 SELECT
     id, root_id, replacement_for, cardholder_id, frozen, details_at, last4, brand, type, currency,

@@ -1,8 +1,8 @@
 """Checks each card against its replacement chain.
 
 The root exists, is its own root, and is also the root of the card that this one replaces. Policies
-are assigned to roots only. Each statement reads a whole chain at one moment, so a chain that
-changes meanwhile causes no difference.
+are assigned to roots only, and own amounts and exclusions are of roots only. Each statement reads a
+whole chain at one moment, so a chain that changes meanwhile causes no difference.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,12 @@ SELECT
     card.id, card.root_id, root.root_id, card.replacement_for, replaced.root_id,
     EXISTS (
         SELECT FROM authorizations_assignment WHERE card_id = card.id AND card.root_id <> card.id
+    ),
+    card.root_id <> card.id AND EXISTS (
+        SELECT FROM authorizations_openinstruction AS open
+        JOIN authorizations_instruction AS instruction ON instruction.id = open.instruction_id
+        WHERE open.scope = 'card:' || card.id AND kind IN ('override', 'exclusion')
+            AND (open.ends_at IS NULL OR open.ends_at > clock_timestamp())
     )
 FROM (SELECT * FROM authorizations_card WHERE id > %s ORDER BY id LIMIT %s) AS card
 LEFT JOIN authorizations_card AS root ON root.id = card.root_id
@@ -30,7 +36,15 @@ def verify_cards() -> Iterator[Checked]:
     """Check every card."""
     for piece in pieces(_CARDS, "", _SIZE):
         found = []
-        for id_, root_id, root_of_root, replaced_id, root_of_replaced, is_assigned in piece:
+        for (
+            id_,
+            root_id,
+            root_of_root,
+            replaced_id,
+            root_of_replaced,
+            is_assigned,
+            has_own,
+        ) in piece:
             where = f"card {id_}"
             if root_of_root is None:
                 found.append(Difference(where, "root", root_id, EXISTING))
@@ -44,4 +58,7 @@ def verify_cards() -> Iterator[Checked]:
             if is_assigned:
                 what = f"to its root {root_id}"
                 found.append(Difference(where, "policy assignment", "to this card", what))
+            if has_own:
+                what = f"of its root {root_id}"
+                found.append(Difference(where, "own amount or exclusion", "of this card", what))
         yield Checked(CARDS, len(piece), found)

@@ -274,7 +274,7 @@ def test_what_was_spent_is_a_row_of_usage_that_can_be_made_again(enter: Any) -> 
         (5, {"key": "monthly"}, "no such funds any more"),
         (5, {"scope": HOLDER}, "does not measure this"),
         (5, {"scope": Scope(ScopeKind.PROGRAM, "")}, "card by card"),
-        (5, {"scope": Scope(ScopeKind.CARD, "ic_nobody")}, "first card of the chain"),
+        (5, {"scope": Scope(ScopeKind.CARD, "ic_nobody")}, "no card ic_nobody"),
     ],
 )
 def test_what_can_not_be_entered_says_why(

@@ -187,6 +187,7 @@ def test_what_was_given_while_a_file_was_compared_is_not_made_again() -> None:
     load(others())
     planned = compare(json.dumps(others(CARD))).own_amounts
     card, team = Scope(ScopeKind.CARD, "ic_1"), Policy.objects.get()
+    Card.objects.create(pk="ic_1", root_id="ic_1")
     own_amounts.give(card, team, "monthly", by=None, reason="Lyon", amount=80_000)
     own_amounts.follow(planned, (), by=None)
     assert own_amounts.given().count() == 1

@@ -1,5 +1,6 @@
 """Everybody locks in one order, and all rows of one kind before the first of the next."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 
 from authorizations.models import Card, CardGroup, Cardholder
-from authorizations.services.store.locks import hold
+from authorizations.services.store.locks import hold, keep_chains
 from tests.support.threads import apart, done, until_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +82,42 @@ def test_a_card_that_is_hung_elsewhere_meanwhile_is_locked_with_its_new_root() -
     assert waits.result() == {"ic_1": "ic_1", "ic_3": "ic_1"}
 
 
-def test_outside_of_a_transaction_nothing_can_be_locked() -> None:
+def hang_elsewhere() -> None:
+    """The second card turns out to replace the first, with all that replace it."""
+    Card.objects.filter(root="ic_2").update(root="ic_1")
+
+
+def test_chains_are_kept_while_purchases_go_on() -> None:
+    with transaction.atomic():
+        assert keep_chains(["ic_3", "ic_1", "ic_unknown"]) == {"ic_1": "ic_1", "ic_3": "ic_2"}
+        assert free(Card.objects.all()) == ["ic_1", "ic_2", "ic_3"]
+        waits = apart(hang_elsewhere)
+        until_waiting(1)
+    waits.result()
+    with transaction.atomic():
+        assert keep_chains(["ic_3"]) == {"ic_3": "ic_1"}
+
+
+def keep_three() -> dict[str, str]:
+    with transaction.atomic():
+        return keep_chains(["ic_3"])
+
+
+def test_chains_are_kept_as_they_are_once_somebody_has_changed_them() -> None:
+    with transaction.atomic():
+        hang_elsewhere()
+        waits = apart(keep_three)
+        until_waiting(1)
+    assert waits.result() == {"ic_3": "ic_1"}
+
+
+def test_chains_are_kept_beside_a_purchase() -> None:
+    with transaction.atomic():
+        hold(cards=["ic_3"])
+        assert done(keep_three) == {"ic_3": "ic_2"}
+
+
+@pytest.mark.parametrize("lock", [lambda: hold(cards=["ic_1"]), lambda: keep_chains(["ic_1"])])
+def test_outside_of_a_transaction_nothing_can_be_locked(lock: Callable[[], object]) -> None:
     with pytest.raises(TransactionManagementError, match="begin one"):
-        hold(cards=["ic_1"])
+        lock()
