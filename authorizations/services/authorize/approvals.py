@@ -26,6 +26,9 @@ def note(outcome: Outcome | None) -> str | None:
         return None
     capped = (policy for policy in outcome.applied if policy.controls.stand_in_cap)
     scopes = tuple({scope_key(policy.measured): None for policy in capped})
+    if outcome.shares_cap:
+        # It counts in a budget that others share, whose cap has no say on it.
+        scopes = tuple(dict.fromkeys([*scopes, *outcome.locked.usage_scopes]))
     request, change = outcome.request, _increase(outcome)
     question = caps.question_of(request)
     caps.note(
@@ -43,10 +46,13 @@ def note(outcome: Outcome | None) -> str | None:
 
 
 def is_capped(outcome: Outcome) -> bool:
-    """Whether a cap may have a say on it: an approval that takes something, under such a policy."""
+    """Whether a cap may have a say on it, or on others that it shares a budget with.
+
+    An approval that takes something, under a policy with a cap or left out of one.
+    """
     return (
         outcome.decision.approved
-        and any(policy.controls.stand_in_cap for policy in outcome.applied)
+        and (any(policy.controls.stand_in_cap for policy in outcome.applied) or outcome.shares_cap)
         and bool(_increase(outcome))
     )
 

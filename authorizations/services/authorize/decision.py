@@ -295,6 +295,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         remembered=measured.changed(taken),
         attempt=attempt,
         freezes=freezes_by(attempt.attempt, applied, existing.in_force) if attempt else (),
+        shares_cap=existing.shares_cap,
     )
 
 

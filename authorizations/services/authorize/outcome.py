@@ -34,6 +34,7 @@ class Outcome:
 
     `steps` are those of the authorization, None where it must not be touched; `remembered` are the
     usage rows that changed or are new. `attempt` is None if the authorization was asked for before.
+    `shares_cap` is as of Existing.
     """
 
     request: AuthorizationRequest
@@ -47,6 +48,7 @@ class Outcome:
     problem: str = ""
     attempt: MadeAttempt | None = None
     freezes: tuple[Freeze, ...] = ()
+    shares_cap: bool = False
 
 
 def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:

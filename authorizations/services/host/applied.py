@@ -46,10 +46,15 @@ _NOTHING = Instructed({})
 
 
 class Applied(NamedTuple):
-    """The policies that apply, narrowest scope first, and the exclusions that leave out others."""
+    """The policies that apply, narrowest scope first, and the exclusions that leave out others.
+
+    `shares_cap`: one of these others has a cap for stand-in, maybe of a budget that this card's
+    purchases count in all the same.
+    """
 
     policies: tuple[AppliedControls, ...]
     exclusions: tuple[Exclusion, ...] = ()
+    shares_cap: bool = False
 
 
 def applied_to(
@@ -68,9 +73,9 @@ def applied_to(
     told, scopes, versions = instructed
     own = [one for key in scopes for one in told.get(key, ())] if told else []
     overrides, excluding = of_policies(own, versions) if own else NOT_OF_POLICIES
-    exclusions: tuple[Exclusion, ...] = ()
+    exclusions, shares_cap = tuple[Exclusion, ...](), False
     if excluding:
-        policies, exclusions = _without_left_out(policies, excluding, read)
+        policies, exclusions, shares_cap = _without_left_out(policies, excluding, read)
     contents = controls_of((version_id for _, version_id, _ in policies), read)
     applied = []
     for key, version_id, each in policies:
@@ -95,18 +100,21 @@ def applied_to(
             AppliedControls(scope, measured, version_id, number, controls, amounts, funds)
         )
     applied.sort(key=lambda policy: (SCOPE_ORDER[policy.scope.kind], policy.version_id))
-    return Applied(tuple(applied), exclusions)
+    return Applied(tuple(applied), exclusions, shares_cap)
 
 
 def _without_left_out(
     policies: Sequence[PolicyInForce],
     exclusions: Mapping[tuple[str, int], Sequence[Exclusion]],
     read: Reader,
-) -> tuple[Sequence[PolicyInForce], tuple[Exclusion, ...]]:
-    """The policies that apply, and the exclusions that leave out the others, each with its name."""
+) -> tuple[Sequence[PolicyInForce], tuple[Exclusion, ...], bool]:
+    """The policies that apply, and the exclusions that leave out the others, each with its name.
+
+    The last is as of Applied.shares_cap.
+    """
     left_out = [one for one in policies if (one.scope, one.version_id) in exclusions]
     if not left_out:
-        return policies, ()
+        return policies, (), False
     contents = controls_of((one.version_id for one in left_out), read)
     found = [
         changed(exclusion, policy=contents[one.version_id][1].name)
@@ -114,4 +122,5 @@ def _without_left_out(
         for exclusion in exclusions[one.scope, one.version_id]
     ]
     applying = [one for one in policies if one not in left_out]
-    return applying, tuple(sorted(found, key=lambda one: one.id))
+    shares_cap = any(controls.stand_in_cap for _, controls in contents.values())
+    return applying, tuple(sorted(found, key=lambda one: one.id)), shares_cap

@@ -80,12 +80,13 @@ def question_of(request: AuthorizationRequest) -> str:
 
 @contextmanager
 def turn(
-    question: str, windows: Mapping[Window, LimitFilter], *, within_s: float
+    question: str, windows: Mapping[Window, LimitFilter], *, since: float = 0.0, within_s: float
 ) -> Iterator[Turn]:
     """Read what stand-in may use of these windows; what is taken is on disk when the block ends.
 
-    The same question gets the same turn again and takes nothing twice. Waits at most `within_s`
-    seconds for other processes. Raises CapUnknownError.
+    The same question gets the same turn again and takes nothing twice. `since` is from when on the
+    policies apply that have these windows, in Unix seconds: what was approved before is not noted.
+    Waits at most `within_s` seconds for other processes. Raises CapUnknownError.
     """
     try:
         with closing(_opened(host_files.database(FILE), within_s)) as caps:
@@ -94,7 +95,7 @@ def turn(
             if earlier := caps.execute(query, [question]).fetchone():
                 yield Turn(_decode_windows(earlier[0]))
                 return
-            with _new_turn(caps, windows, within_s) as mine:
+            with _new_turn(caps, windows, since, within_s) as mine:
                 yield mine
             if mine.approval:
                 _store(caps, mine.approval, mine.windows)
@@ -104,7 +105,7 @@ def turn(
 
 @contextmanager
 def _new_turn(
-    caps: sqlite3.Connection, windows: Mapping[Window, LimitFilter], within_s: float
+    caps: sqlite3.Connection, windows: Mapping[Window, LimitFilter], since: float, within_s: float
 ) -> Iterator[Turn]:
     """A turn whose approval is in the host's memory when the block ends."""
     copy = local_copy.usage(windows)
@@ -128,7 +129,7 @@ def _new_turn(
         for window, concern in windows.items():
             database, pending = shared.approved_since(copy.clock, window, concern)
             used = copy.used.get(window)
-            if used is None and window.start > copy.at:
+            if used is None and window.start > copy.at and window.start >= since:
                 used = NO_USAGE
             found.append((window, HostWindow(used, database, pending, taken[window])))
         mine = Turn(tuple(found))

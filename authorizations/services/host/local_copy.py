@@ -71,7 +71,8 @@ class CopiedCard:
     """A card as last read, the policies that apply to it, and the scopes its usage counts in.
 
     `stops` are the freezes and blocks that hold now, by this host's clock, `exclusions` those that
-    leave out a policy.
+    leave out a policy; `shares_cap` is as of Applied. The same versions apply `since` then, in
+    Unix seconds, as far as is known.
     """
 
     root_id: str
@@ -80,6 +81,8 @@ class CopiedCard:
     scopes: tuple[str, ...] = ()
     stops: tuple[Stop, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    shares_cap: bool = False
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +163,27 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
         versions = {policy: one.version_id for one, policy in assigned}
         instructed = Instructed(told, keys, versions)
         assignments = [one for one, _ in assigned]
-        applied, exclusions = applied_to(root, holder, assignments, instructed, read=contents)
+        applying = applied_to(root, holder, assignments, instructed, read=contents)
+        # Before the reading, or what was planned to begin or end, other versions may have applied.
+        since = [_read_at(policies)]
+        for policy in versions:
+            [(at,)] = policies.execute(_PLAN_CHANGED, (policy, now)).fetchall()
+            since.append(at or 0.0)
     measured = [scope for scope in scopes if scope.kind is not ScopeKind.PROGRAM]
-    measured += [policy.measured for policy in applied]
+    measured += [policy.measured for policy in applying.policies]
     if group_id and holder:
         measured.append(member_scope(group_id, holder))
     counted_in = tuple(dict.fromkeys(map(scope_key, measured)))
-    return CopiedCard(root_id, frozen is not None, applied, counted_in, stops, exclusions)
+    return CopiedCard(
+        root_id=root_id,
+        frozen=frozen is not None,
+        applied=applying.policies,
+        scopes=counted_in,
+        stops=stops,
+        exclusions=applying.exclusions,
+        shares_cap=applying.shares_cap,
+        since=max(since),
+    )
 
 
 _ASSIGNED = """
@@ -182,6 +199,11 @@ _IS_PLANNED = "SELECT 1 FROM tenure WHERE policy = ?"
 
 _INSTRUCTIONS = """
 SELECT row FROM instruction WHERE scope = ? AND begins <= ? AND (ends IS NULL OR ? < ends)
+"""
+_PLAN_CHANGED = """
+SELECT max(at) FROM (
+    SELECT policy, begins AS at FROM tenure UNION ALL SELECT policy, ends FROM tenure
+) WHERE policy = ? AND at <= ?
 """
 
 

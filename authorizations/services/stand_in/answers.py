@@ -149,8 +149,9 @@ def stand_in(
     windows = windows_needed(request, context, card.applied)
     if not windows:
         decision = decide_without_usage(request, context, card.applied)
-        return StandInAnswer(decision, card.applied, context)
-    if cause is StandInCause.OVERLOADED:
+        if not (decision.approved and card.shares_cap):
+            return StandInAnswer(decision, card.applied, context)
+    elif cause is StandInCause.OVERLOADED:
         return _refusal(request, Refusal.OVERLOAD_OPENS_NO_CAP, card.applied)
     within_s = min(budget.CAP_WAIT_MS / 1000, seconds_left)
     return _capped(request, card, context, windows, within_s)
@@ -190,13 +191,13 @@ def _capped(
     windows: Mapping[Window, LimitFilter],
     within_s: float,
 ) -> StandInAnswer:
-    """Decide where caps apply; an approved amount is taken from them.
+    """Decide where caps apply, if only to others in a scope; an approved amount is taken from them.
 
     Waits at most `within_s` seconds for other processes of the host.
     """
     question = caps.question_of(request)
     try:
-        with caps.turn(question, windows, within_s=within_s) as turn:
+        with caps.turn(question, windows, since=card.since, within_s=within_s) as turn:
             context = replace(context, windows=turn.windows)
             decision = decide_without_usage(request, context, card.applied)
             if decision.approved:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from authorizations.models import (
@@ -159,14 +160,16 @@ def _tenures() -> Iterator[Row]:
 def _instructions() -> Iterator[Row]:
     """What holds or begins later of what operators instructed, as the copy keeps it.
 
-    No exceptions: without the database nobody knows whether one is used.
+    What has begun by the database's clock holds at once, however late this host's is. No
+    exceptions: without the database nobody knows whether one is used.
     """
     open_ = OpenInstruction.objects.exclude(ends_at__lte=timezone.now())
     open_ = open_.exclude(instruction__kind=Instruction.Kind.EXCEPTION)
-    for id_, scope, starts_at, ends_at, told in pages(
-        open_, "scope", "starts_at", "ends_at", "told"
-    ):
-        yield id_, scope, starts_at.timestamp(), ends_at and ends_at.timestamp(), told
+    open_ = open_.annotate(has_begun=Q(starts_at__lte=Now()))
+    columns = ("scope", "has_begun", "starts_at", "ends_at", "told")
+    for id_, scope, has_begun, starts_at, ends_at, told in pages(open_, *columns):
+        begins = 0 if has_begun else starts_at.timestamp()
+        yield id_, scope, begins, ends_at and ends_at.timestamp(), told
 
 
 def renew_cards() -> None:

@@ -118,10 +118,10 @@ class Existing(msgspec.Struct, frozen=True):
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
     to this authorization are booked under a different row. `stops` hold in the scopes that the card
     has now, which may be others than those of the purchase. `exceptions` are those of this card
-    that nothing has used, `exclusions` left out policies. `in_force` has the version of each
-    policy. `attempts` are those that limits on attempts count, None if they are not read yet, nor
-    is what the purchase is the card's `first_of`. What some limits would count was read `ahead`,
-    as they were asked and as they count.
+    that nothing has used, `exclusions` left out policies, and `shares_cap` is as of Applied.
+    `in_force` has the version of each policy. `attempts` are those that limits on attempts count,
+    None if they are not read yet, nor is what the purchase is the card's `first_of`. What some
+    limits would count was read `ahead`, as they were asked and as they count.
     """
 
     is_decided: bool
@@ -136,6 +136,7 @@ class Existing(msgspec.Struct, frozen=True):
     ahead: tuple[tuple[LimitedAttempts, LimitedAttempts], ...] = ()
     first_of: tuple[FirstOf, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    shares_cap: bool = False
 
     @property
     def books(self) -> AuthorizationState:
@@ -454,7 +455,7 @@ class _LookedUp:
     def of(self, event: PurchaseEvent, locked: LockedScopes) -> Existing:
         scopes = (_PROGRAM, *locked.scopes)
         told = self.instructions
-        applied, exclusions = applied_to(
+        applied, exclusions, shares_cap = applied_to(
             Scope(ScopeKind.CARD, locked.root_id),
             locked.cardholder_id,
             [one for key in scopes for one in self.policies.get(key, ())],
@@ -480,6 +481,7 @@ class _LookedUp:
             in_force=self.in_force,
             attempts=None if asks else (),
             exclusions=exclusions,
+            shares_cap=shares_cap,
         )
 
     def read(self, ids: Iterable[int]) -> list[tuple[int, int, str]]:

@@ -317,6 +317,17 @@ def test_what_no_record_tells_of_is_let_go_of_once_the_spool_is_empty(
     note(approval("d", 1))
 
 
+@pytest.mark.parametrize(("since", "used"), [(NOON, NO_USAGE), (NOON + 1, None)])
+def test_a_window_is_new_only_to_policies_that_have_applied_since_it_began(
+    since: int, used: WindowUsage | None
+) -> None:
+    copied({}, at=NOON - 1)
+    window = DAY._replace(start=NOON)
+    with caps.turn("a", {window: EVERYTHING}, since=since, within_s=5) as turn:
+        [(_, found)] = turn.windows
+    assert found.used == used
+
+
 def test_without_a_copy_of_usage_no_cap_is_known(host: Path) -> None:
     (host / USAGE).unlink()
     with pytest.raises(CapUnknownError):

@@ -13,14 +13,13 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from authorizations.models import Assignment, Card, CardGroup, Cardholder
+from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.host import host_files, local_copy, versions
 from authorizations.services.policies import own_amounts, stops
 from authorizations.services.policies.planned import PlannedTimes
 from authorizations.services.policies.publish import publish
 from authorizations.services.stand_in import local_copy_refresh
-from tests.support.damage import damage
 from tests.support.desk import in_force
 from tests.support.stand_in import knows, on_this_host
 
@@ -298,9 +297,11 @@ def test_what_begins_later_is_copied_and_holds_from_then_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card("ic_1")
-    stop = stops.freeze(Scope(ScopeKind.PROGRAM, ""), by=None, reason="audit")
     begins = timezone.now() + timedelta(minutes=10)
-    damage(stop, starts_at=begins)
+    program = Scope(ScopeKind.PROGRAM, "")
+    stop = stops.write(
+        Instruction.Kind.FREEZE, program, {}, by=None, reason="audit", until=None, begins=begins
+    )
     renew()
 
     def known() -> list[int]:
@@ -313,6 +314,19 @@ def test_what_begins_later_is_copied_and_holds_from_then_on(
     assert known() == []
     monkeypatch.setattr(time, "time", begins.timestamp)
     assert known() == [stop.pk]
+
+
+@transactional
+def test_what_has_begun_holds_at_once_where_the_clock_of_the_host_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card("ic_1")
+    stop = stops.freeze(Scope(ScopeKind.PROGRAM, ""), by=None, reason="audit")
+    renew()
+    monkeypatch.setattr(time, "time", lambda: stop.starts_at.timestamp() - 30)
+    found = local_copy.card("ic_1", "ich_1")
+    assert found
+    assert [it.id for it in found.stops] == [stop.pk]
 
 
 @transactional
