@@ -1217,6 +1217,8 @@ class Migration(migrations.Migration):
                 ("merchant_country", models.CharField(blank=True, max_length=500)),
                 ("merchant_name", models.CharField(blank=True, max_length=500)),
                 ("network_id", models.CharField(blank=True, max_length=500)),
+                ("card_presence", models.CharField(blank=True, max_length=500)),
+                ("authorization_method", models.CharField(blank=True, max_length=500)),
                 (
                     "status",
                     models.CharField(

@@ -24,6 +24,13 @@ eighth of the time, depending on how scattered the purchases are over the table.
 """
 
 
+LIMITS_READ = (
+    *("category", "category_code", "merchant_country", "merchant_name", "network_id"),
+    *("card_presence", "authorization_method"),
+)
+"""The columns that the filters of limits read, in the order of Merchant's first fields."""
+
+
 INDEXED_NETWORK_ID = 64
 """How much of a network id an index has: the longest that are kept would not fit."""
 
@@ -58,6 +65,9 @@ class Authorization(models.Model):
     merchant_country = models.CharField(max_length=500, blank=True)
     merchant_name = models.CharField(max_length=500, blank=True)
     network_id = models.CharField(max_length=500, blank=True)
+    # As Stripe tells of the authorization, not of a transaction.
+    card_presence = models.CharField(max_length=500, blank=True)
+    authorization_method = models.CharField(max_length=500, blank=True)
     status = models.CharField(
         max_length=50, blank=True, help_text="Stripe's, as of the furthest snapshot."
     )

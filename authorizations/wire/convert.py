@@ -21,6 +21,7 @@ MAX_TEXT_CHARS = 500
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the fast decoders, after which the lenient one is tried."""
 
+_PRESENT_METHODS = frozenset({"chip", "contactless", "swipe"})
 _HOLDS = frozenset({"issuing_authorization_hold", "issuing_authorization_release"})
 
 Needed = TypeVar("Needed")
@@ -121,21 +122,36 @@ def id_of(found: shapes.Expandable | str | msgspec.UnsetType | None) -> str | No
     return found.id if isinstance(found, shapes.Expandable) else found or None
 
 
-def merchant(found: shapes.MerchantData | None) -> Merchant:
+def merchant(found: shapes.MerchantData | None, presence: str = "", method: str = "") -> Merchant:
+    """A merchant, with the card's presence there and the authorization's method."""
     if found is None:
-        return Merchant()
+        return Merchant(card_presence=presence, authorization_method=method)
     return Merchant(
         category=text(found.category),
         category_code=text(found.category_code),
         country=text((found.country or "").upper()),
         name=text(found.name),
         network_id=text(found.network_id),
+        card_presence=presence,
+        authorization_method=method,
         city=text(found.city),
         state=text(found.state),
         postal_code=text(found.postal_code),
         terminal_id=text(found.terminal_id),
         url=text(found.url),
     )
+
+
+def card_presence(found: shapes.AuthorizationShape) -> str | None:
+    """Stripe's value or, in API versions without the field, what the method proves.
+
+    A typed-in number proves nothing: the merchant may hold the card or be given it by telephone.
+    """
+    if found.card_presence:
+        return text(found.card_presence)
+    if found.authorization_method in _PRESENT_METHODS:
+        return "present"
+    return "not_present" if found.authorization_method == "online" else None
 
 
 def verification(found: shapes.VerificationData | None) -> Verification:

@@ -6,11 +6,9 @@ fail only if they are required.
 """
 
 import re
-from dataclasses import fields
 
 import msgspec
 
-from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.kinds import ASKED_FIELDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.wire import lenient, shapes
@@ -18,6 +16,7 @@ from authorizations.wire.convert import (
     REFUSED,
     MalformedEventError,
     card,
+    card_presence,
     id_of,
     lower,
     merchant,
@@ -55,8 +54,6 @@ READ = "api."
 """The prefix of the types of what is not sent by Stripe but read from its API: see api.py."""
 
 MAX_TYPE_CHARS = 255
-
-_PRESENT_METHODS = frozenset({"chip", "contactless", "swipe"})
 
 
 class NotAnEventError(ValueError):
@@ -135,6 +132,7 @@ def authorization_request(event: Event) -> AuthorizationRequest:
     pending = found.pending_request
     currency, moved = pending.currency.lower(), transactions(found, at)
     details = pending.amount_details or shapes.AmountDetails()
+    presence, method = card_presence(found), text(found.authorization_method)
     return AuthorizationRequest(
         event_id=event_id,
         event_created=at,
@@ -144,7 +142,7 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         card=card(found.card),
         amount=pending.amount,
         currency=currency,
-        merchant=merchant(found.merchant_data),
+        merchant=merchant(found.merchant_data, presence or "", method),
         snapshot=snapshot(found, at, currency, moved),
         transactions=moved,
         account=event.account,
@@ -154,8 +152,8 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         cashback_amount=details.cashback_amount or 0,
         atm_fee=details.atm_fee or 0,
         network_risk_score=pending.network_risk_score,
-        authorization_method=text(found.authorization_method),
-        card_presence=_card_presence(found),
+        authorization_method=method,
+        card_presence=presence,
         wallet=text(found.wallet) or None,
         token=id_of(found.token),
         verification=verification(found.verification_data),
@@ -176,9 +174,9 @@ _RENAMED = {"postal_code": "merchant_postal_code"}
 """The fields of a merchant whose name is also that of a check of the cardholder."""
 
 _MERCHANT = {
-    field.name: name
-    for field in fields(Merchant)
-    if (name := _RENAMED.get(field.name, field.name)) in ASKED_FIELDS
+    field: name
+    for field in shapes.MerchantData.__struct_fields__
+    if (name := _RENAMED.get(field, field)) in ASKED_FIELDS
 }
 """What rules can ask of a merchant, by its field in merchant_data."""
 
@@ -198,7 +196,7 @@ _RULED: dict[str, tuple[str, ...]] = {
     "verified_by_fraud_challenge": ("verified_by_fraud_challenge",),
     "card.created": ("card_created",),
     "token": ("token",),
-    # Card presence may follow from the method: see _card_presence.
+    # Card presence may follow from the method: see convert.card_presence.
     "authorization_method": ("authorization_method", "card_presence"),
     "card_presence": ("card_presence",),
     "wallet": ("wallet",),
@@ -211,15 +209,3 @@ def identity(event: Event) -> tuple[str, int]:
     event_id = needed(event.id, "id: expected an id of 1 to 255 visible characters")
     at = needed(event.created, "created: expected whole Unix seconds up to the year 9999")
     return event_id, at
-
-
-def _card_presence(found: shapes.RequestedAuthorization) -> str | None:
-    """Stripe's value or, in API versions without the field, what the method proves.
-
-    A typed-in number proves nothing: the merchant may hold the card or be given it by telephone.
-    """
-    if found.card_presence:
-        return text(found.card_presence)
-    if found.authorization_method in _PRESENT_METHODS:
-        return "present"
-    return "not_present" if found.authorization_method == "online" else None

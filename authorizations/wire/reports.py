@@ -19,6 +19,7 @@ from authorizations.wire import shapes
 from authorizations.wire.convert import (
     REFUSED,
     card,
+    card_presence,
     merchant,
     metadata,
     name,
@@ -73,7 +74,9 @@ def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> Authoriz
         created=found.created,
         card=card(found.card),
         currency=currency,
-        merchant=merchant(found.merchant_data),
+        merchant=merchant(
+            found.merchant_data, card_presence(found) or "", text(found.authorization_method)
+        ),
         snapshot=snapshot(found, at, currency, moved),
         transactions=moved,
         verification=verification(found.verification_data),

@@ -150,12 +150,12 @@ class AuthorizationShape(Struct, frozen=True, gc=False, kw_only=True):
     # An unreadable transaction would hide money from the limits.
     transactions: tuple[TransactionShape, ...] | UnsetType | None = UNSET
     merchant_data: MerchantData | None = None
+    authorization_method: Word | None = None
+    card_presence: Word | None = None
 
 
 class RequestedAuthorization(AuthorizationShape, frozen=True, gc=False, kw_only=True):
     pending_request: PendingRequest
-    authorization_method: Word | None = None
-    card_presence: Word | None = None
     token: Id | Expandable | None = None
     verification_data: VerificationData | None = None
     verified_by_fraud_challenge: bool | None = None

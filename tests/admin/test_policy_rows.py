@@ -63,6 +63,16 @@ def policy() -> Policy:
             'There is no country "XX".',
         ),
         (
+            {"amount": "5", "interval": "daily", "card_presences": ["nearby"]},
+            "card_presences",
+            'There is no card presence "nearby".',
+        ),
+        (
+            {"amount": "5", "interval": "daily", "authorization_methods": ["wink"]},
+            "authorization_methods",
+            'There is no authorization method "wink".',
+        ),
+        (
             {"amount": "5", "interval": "daily"}
             | {"except_merchants": pages.merchants("Uber", manner="network_id")},
             "except_merchants",
@@ -125,6 +135,25 @@ def test_what_a_limit_leaves_out_is_kept_and_shown_again(operator: Client, polic
     assert {key: second[key] for key in left_out} == left_out | {
         "except_merchants": [{"is": "Uber"}]
     }
+    operator.post(url, as_shown(operator, url))
+    assert policy.versions.count() == 2
+
+
+def test_the_ways_of_paying_that_a_limit_names_are_kept_and_shown_again(
+    operator: Client, policy: Policy
+) -> None:
+    url = pages.change_url(policy)
+    named = {
+        "card_presences": ["not_present"],
+        "authorization_methods": ["keyed_in", "online"],
+    }
+    sent = added(as_shown(operator, url), LIMITS, amount="5", interval="daily", **named)
+    operator.post(url, sent)
+    [first, second] = says(policy)["spending_limits"]
+    assert not named.keys() & first.keys()
+    assert {key: second[key] for key in named} == named
+    shown = pages.text(operator.get(url))
+    assert "€5.00 a day online, by phone or by mail by keyed in, online" in shown
     operator.post(url, as_shown(operator, url))
     assert policy.versions.count() == 2
 

@@ -125,6 +125,8 @@ def merchant(**overrides: Any) -> Merchant:
         country="FR",
         name="Boulangerie Lepic",
         network_id="498750001042",
+        card_presence="present",
+        authorization_method="chip",
         city="Paris",
         postal_code="75018",
     )

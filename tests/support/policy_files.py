@@ -64,6 +64,12 @@ WHOLE: dict[str, Any] = {
                     "except_countries": ["DE"],
                     "except_merchants": [{"is": "Uber"}],
                 },
+                {
+                    "count": 30,
+                    "interval": "weekly",
+                    "card_presences": ["not_present"],
+                    "authorization_methods": ["keyed_in", "online"],
+                },
                 {"attempts": 9, "interval": "daily", "then_freeze": True},
                 {
                     "key": "tries",

@@ -75,6 +75,8 @@ class TestAWholeRequest:
                 country="FR",
                 name="Chez Ninon",
                 network_id="498750017735",
+                card_presence="present",
+                authorization_method="contactless",
                 city="Lyon",
                 postal_code="69002",
                 terminal_id="50017735",
@@ -179,9 +181,11 @@ class TestAWholeRequest:
 def test_card_presence_is_stripes_word_or_what_the_method_proves(
     told: object, method: str, expected: str | None
 ) -> None:
-    assert (
-        asked(changed("data.object.card_presence", told, method=method)).card_presence == expected
-    )
+    request = asked(changed("data.object.card_presence", told, method=method))
+    assert request.card_presence == expected
+    # Limits know it by its merchant.
+    assert request.merchant.card_presence == (expected or "")
+    assert request.merchant.authorization_method == request.authorization_method == method
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,10 @@ OPTIONAL = {
     "data.object.request_history": (None, None),
     "data.object.transactions": (None, None),
     "data.object.balance_transactions": (None, None),
-    "data.object.merchant_data": ("merchant", Merchant()),
+    "data.object.merchant_data": (
+        "merchant",
+        Merchant(card_presence="present", authorization_method="chip"),
+    ),
     "data.object.verification_data": ("verification", Verification()),
     "data.object.wallet": ("wallet", None),
     "data.object.authorization_method": ("authorization_method", ""),

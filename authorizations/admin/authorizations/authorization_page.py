@@ -11,7 +11,7 @@ from authorizations.admin.authorizations.purchase_state import is_lone, state_of
 from authorizations.admin.authorizations.transactions import transaction_lines
 from authorizations.admin.shared.bodies import pretty
 from authorizations.admin.shared.explained import readable
-from authorizations.admin.shared.facts import Facts, money_if_any, nonempty, place_facts
+from authorizations.admin.shared.facts import Facts, money_if_any, nonempty, place_facts, use_facts
 from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.shared.links import card_words, link, link_or_id, parent
 from authorizations.admin.shared.surroundings import decisions_of
@@ -63,7 +63,9 @@ def authorization_page(row: Authorization) -> dict[str, Any]:
             ("refunded", format_money(row.refunded_amount, row.currency)),
         ],
         "record": nonempty(record),
-        "who_and_where": nonempty(who | place_facts(row) | {"Network id": row.network_id}),
+        "who_and_where": nonempty(
+            who | place_facts(row) | {"Network id": row.network_id} | use_facts(row)
+        ),
         "findings": findings[:MAX_FINDINGS],
         "steps": life(row, events),
         "is_cut": is_cut,

@@ -201,6 +201,8 @@ AUTHORIZATIONS = Exported(
         "category": _of("category"),
         "mcc": _of("category_code"),
         "merchant_country": _of("merchant_country"),
+        "card_presence": _of("card_presence"),
+        "authorization_method": _of("authorization_method"),
     },
     {"books": _of("books")},
     more_long=("books",),

@@ -30,7 +30,9 @@ from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.shared.types import BaseFormSet, ModelForm, StackedInline, TabularInline
 from authorizations.models import Policy, PolicyVersion
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.basics.words import condition_words
+from authorizations.rules.basics.words import code_title, condition_words
+from authorizations.rules.kinds.authorization_methods import AUTHORIZATION_METHODS
+from authorizations.rules.kinds.card_presences import CARD_PRESENCES
 from authorizations.rules.kinds.schedule import hours_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls, normalize
 from authorizations.rules.policy.document_limits import LAST_MONTH_START
@@ -226,6 +228,14 @@ class LimitForm(RowForm):
         placeholder=NONE,
     )
     except_merchants = MerchantsField(label="Except merchants", placeholder=NONE)
+    card_presences = WordsField(
+        CARD_PRESENCES.items(), label="Only when the card is", placeholder=ANY
+    )
+    authorization_methods = WordsField(
+        [(method, code_title(method)) for method in AUTHORIZATION_METHODS],
+        label="Only by these methods",
+        placeholder=ANY,
+    )
     cash_only = switch(
         label="Cash only", help_text="Counts cash withdrawals and the cash part of purchases."
     )
@@ -251,6 +261,7 @@ class LimitForm(RowForm):
             *("key", "amount", "count", "attempts", "currency", "interval", "month_starts"),
             *("categories", "countries", "merchants", "cash_only"),
             *("except_categories", "except_countries", "except_merchants"),
+            *("card_presences", "authorization_methods"),
         )
         data = self.cleaned_data
         # Without empty values; a limit of 0 is not empty.
@@ -386,6 +397,7 @@ class LimitInline(RowInline, StackedInline[PolicyVersion, Policy]):
         "merchants",
         ("except_categories", "except_countries"),
         "except_merchants",
+        ("card_presences", "authorization_methods"),
         "cash_only",
         "key",
     )

@@ -44,7 +44,7 @@ def facts(request: AuthorizationRequest) -> Facts:
         "Network id": shop.network_id,
         "Terminal": shop.terminal_id,
     }
-    if request.named_merchant is not None:
+    if request.is_elsewhere:
         # The merchant of the first request, which limits measure the purchase by.
         first = request.merchant
         kind = category_and_code(first.category, first.category_code)
@@ -52,9 +52,16 @@ def facts(request: AuthorizationRequest) -> Facts:
         merchant["Purchase began at"] = ", ".join(filter(None, words)) or "Unknown merchant"
 
     checks, score = request.verification, request.network_risk_score
+    used_first = ""
+    if request.named_merchant and not request.is_elsewhere:
+        # As the first request said, which limits measure the purchase by.
+        first = request.merchant
+        told = filter(None, (first.authorization_method, first.card_presence))
+        used_first = listed([code_words(code) for code in told])
     way = {
         "Method": _code(request.authorization_method),
         "Card presence": _code(request.card_presence),
+        "When the purchase began": _code(used_first),
         "Wallet": _code(request.wallet),
         "Network token": request.token or "",
         "CVC": _code(checks.cvc),
@@ -92,6 +99,14 @@ def category_and_code(category: str, code: str) -> str:
     known = known_categories().get(category)
     words = known.label if known else category_words(category).capitalize()
     return f"{words} ({code})" if words and code else words or code
+
+
+def use_facts(row: Authorization) -> dict[str, str]:
+    """How the card was used when the purchase began."""
+    return {
+        "Method": _code(row.authorization_method),
+        "Card presence": _code(row.card_presence),
+    }
 
 
 def place_facts(row: Authorization | Decision) -> dict[str, str]:

@@ -34,21 +34,27 @@ CASH_CATEGORY_CODES = frozenset({"6010", "6011"})
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """Where a purchase is made; a field is empty if it is not reported."""
+    """Where a purchase is made, and how the card is used there.
+
+    A field is empty if it is not reported. Rules judge a request by its own `card_presence` and
+    `authorization_method`; limits by these, of the request that the purchase began with.
+    """
 
     category: str = ""
     category_code: str = ""
     country: str = ""
     name: str = ""
     network_id: str = ""
+    card_presence: str = ""
+    authorization_method: str = ""
     city: str = ""
     state: str = ""
     postal_code: str = ""
     terminal_id: str = ""
     url: str = ""
 
-    def differs_from(self, other: "Merchant") -> bool:
-        """Whether a reported field differs; a missing field does not."""
+    def is_elsewhere(self, other: "Merchant") -> bool:
+        """Whether a reported field of the merchant itself differs; a missing field does not."""
         return any(
             mine and mine != theirs
             for mine, theirs in (
@@ -60,6 +66,14 @@ class Merchant:
             )
         )
 
+    def differs_from(self, other: "Merchant") -> bool:
+        """Whether it is elsewhere, or the card is reported to be used in another way."""
+        return (
+            self.is_elsewhere(other)
+            or self.card_presence not in ("", other.card_presence)
+            or self.authorization_method not in ("", other.authorization_method)
+        )
+
     def begun_at(self, first: "Merchant") -> "Merchant":
         """This merchant with the fields that limits read taken from `first`."""
         return replace(
@@ -69,6 +83,8 @@ class Merchant:
             country=first.country,
             name=first.name,
             network_id=first.network_id,
+            card_presence=first.card_presence,
+            authorization_method=first.authorization_method,
         )
 
     @property
@@ -271,9 +287,11 @@ class LimitFilter:
     """The purchases that a limit applies to, or that meet a condition: all if nothing is set.
 
     A purchase must be on each of the first three lists that is set, and on none of the `except_`
-    lists. What is not reported is on no list. `key` identifies the filter in the usage table, and
-    `text` is its canonical JSON; both are empty for the filter that matches every purchase. If
-    `cash_only`, only cash is measured.
+    lists. What is not reported is on no list. But a purchase of which it is not reported how the
+    card is used counts in spite of `card_presences` and `authorization_methods`: Stripe tells it of
+    no transaction, and not always of an authorization. See `is_told_by`. `key` identifies the
+    filter in the usage table, and `text` is its canonical JSON; both are empty for the filter that
+    matches every purchase. If `cash_only`, only cash is measured.
     """
 
     categories: CategorySet = NO_CATEGORIES
@@ -283,6 +301,8 @@ class LimitFilter:
     except_categories: CategorySet = NO_CATEGORIES
     except_countries: frozenset[str] = frozenset()
     except_merchants: MerchantSet = NO_MERCHANTS
+    card_presences: frozenset[str] = frozenset()
+    authorization_methods: frozenset[str] = frozenset()
     key: str = ""
     text: str = ""
 
@@ -296,8 +316,28 @@ class LimitFilter:
                 and not (self.except_categories and self.except_categories.holds(merchant))
                 and merchant.country not in self.except_countries
                 and not (self.except_merchants and self.except_merchants.holds(merchant))
+                and not (
+                    self.card_presences
+                    and merchant.card_presence
+                    and merchant.card_presence not in self.card_presences
+                )
+                and not (
+                    self.authorization_methods
+                    and merchant.authorization_method
+                    and merchant.authorization_method not in self.authorization_methods
+                )
             )
             or isinstance(merchant, UnknownMerchant)
+        )
+
+    def is_told_by(self, merchant: Merchant) -> bool:
+        """Whether it is reported how the card is used, as far as the filter names that.
+
+        A limit grants no purchase that it counts only because this is not reported.
+        """
+        return bool(
+            (not self.card_presences or merchant.card_presence)
+            and (not self.authorization_methods or merchant.authorization_method)
         )
 
     @property
@@ -322,6 +362,10 @@ class LimitFilter:
             yield "country"
         if self.merchants or self.except_merchants:
             yield from ("name", "network_id")
+        if self.card_presences:
+            yield "card_presence"
+        if self.authorization_methods:
+            yield "authorization_method"
         if self.cash_only:
             yield "category_code"
 

@@ -5,7 +5,7 @@ Month and day names are ours, not strftime's: those follow the locale of the ser
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -60,6 +60,14 @@ _CODES = {
 def code_words(code: str) -> str:
     """Stripe's code in words: "keyed in", "Apple Pay"."""
     return _CODES.get(code, code.replace("_", " "))
+
+
+_PRESENCES = {"present": "in person", "not_present": "online, by phone or by mail"}
+
+
+def presence_words(presences: Collection[str]) -> list[str]:
+    """Card presences in the words of sentences about policies."""
+    return [words for presence, words in _PRESENCES.items() if presence in presences]
 
 
 def code_title(code: str) -> str:
@@ -274,11 +282,15 @@ def merchant_place(words: str) -> str:
 
 
 def filter_words(canonical: str) -> str:
-    """A limit's filter, to follow the limit: " on bakeries except in DE"; "" for no filter."""
+    """A limit's filter, to follow the limit: " in person on bakeries except in DE"; "" for none."""
     if not canonical:
         return ""
     concerned = json.loads(canonical)
     parts = ["in cash"] if concerned.get("cash_only") else []
+    if presences := concerned.get("card_presences"):
+        parts.append(" or ".join(presence_words(presences)))
+    if methods := concerned.get("authorization_methods"):
+        parts.append(f"by {listed([code_words(method) for method in methods])}")
     parts += _places(concerned)
     if left_out := _places(concerned, "except_"):
         parts.append(f"except {' or '.join(left_out)}")

@@ -66,7 +66,7 @@ def _grants_at(limit: LimitControl, merchant: Merchant, request: AuthorizationRe
         return False
     if isinstance(merchant, UnknownMerchant):
         return not limit.filter.key
-    if not limit.filter.concerns(merchant):
+    if not limit.filter.concerns(merchant) or not limit.filter.is_told_by(merchant):
         return False
     if not limit.filter.cash_only:
         return True
@@ -83,7 +83,9 @@ class NotGranted(StrEnum):
     OTHER_CURRENCIES = "other_currencies"
     BEGUN_ELSEWHERE = "begun_elsewhere"
     CASH_ONLY = "cash_only"
+    NOT_TOLD = "not_told"
     ONE_OF_TWO_MERCHANTS = "one_of_two_merchants"
+    ONE_OF_TWO_WAYS = "one_of_two_ways"
     OTHER_PURCHASES = "other_purchases"
     LEFT_OUT = "left_out"
 
@@ -128,10 +130,12 @@ def _why_not_in_currency(
         return NotGranted.NO_AMOUNT_LIMIT
     if isinstance(request.merchant, UnknownMerchant):
         return NotGranted.BEGUN_ELSEWHERE
-    if any(
-        all(limit.filter.concerns(merchant) for merchant in request.merchants) for limit in limits
-    ):
-        return NotGranted.CASH_ONLY
-    if len(request.merchants) > 1:
-        return NotGranted.ONE_OF_TWO_MERCHANTS
+    merchants = request.merchants
+    concerned = [it.filter for it in limits if all(map(it.filter.concerns, merchants))]
+    if concerned:
+        is_told = any(all(map(it.is_told_by, merchants)) for it in concerned)
+        return NotGranted.CASH_ONLY if is_told else NotGranted.NOT_TOLD
+    if len(merchants) > 1:
+        is_elsewhere = request.is_elsewhere
+        return NotGranted.ONE_OF_TWO_MERCHANTS if is_elsewhere else NotGranted.ONE_OF_TWO_WAYS
     return NotGranted.OTHER_PURCHASES

@@ -9,7 +9,8 @@ from authorizations.rules.decision.values import Check, DeclineReason
 from authorizations.rules.kinds.lists import WordsRule, pair, words_of
 from authorizations.rules.purchases.events import AuthorizationRequest
 
-_METHODS = ("chip", "contactless", "keyed_in", "online", "swipe")
+AUTHORIZATION_METHODS = ("chip", "contactless", "keyed_in", "online", "swipe")
+authorization_method = one_of("authorization method", AUTHORIZATION_METHODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,14 @@ class AuthorizationMethods(WordsRule):
         "authorization_methods",
         Section.HOW,
         FieldKind.CHOICES,
-        words_of(one_of("authorization method", _METHODS)),
+        words_of(authorization_method),
         code_title,
         labels=("Only by these methods", "Not by these methods"),
         nouns=("Method", "Methods"),
-        choices=((method, code_title(method)) for method in _METHODS),
+        choices=((method, code_title(method)) for method in AUTHORIZATION_METHODS),
     )
     asks = {"authorization_method": "authorization method"}
+    filter_key, counts_unreported = "authorization_methods", True
     noun, plural = "Authorization method", "authorization methods"
     missing = "The authorization method was not reported"
     preposition = "by"

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from authorizations.rules.basics.parsing import one_of
-from authorizations.rules.basics.words import code_title, code_words
+from authorizations.rules.basics.words import code_title, code_words, presence_words
 from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
 from authorizations.rules.decision.values import Check, DeclineReason
 from authorizations.rules.kinds.lists import WordsRule, pair, words_of
 from authorizations.rules.purchases.events import AuthorizationRequest
 
-_CHOICES = {"present": "Present, in person", "not_present": "Not present, such as online"}
-_SUMMARY = {"present": "in person", "not_present": "online, by phone or by mail"}
+CARD_PRESENCES = {"present": "Present, in person", "not_present": "Not present, such as online"}
+card_presence = one_of("card presence", CARD_PRESENCES)
 _FOR_CARDHOLDER = {
     "present": "This card cannot be used in person. Please pay another way.",
     "not_present": "This card cannot be used online, by phone or by mail. Please pay another way.",
@@ -32,13 +32,14 @@ class CardPresences(WordsRule):
         "card_presences",
         Section.HOW,
         FieldKind.CHOICES,
-        words_of(one_of("card presence", _CHOICES)),
+        words_of(card_presence),
         code_title,
         labels=("Only when the card is", "Not when the card is"),
         nouns=("Entry", "Entries"),
-        choices=_CHOICES.items(),
+        choices=CARD_PRESENCES.items(),
     )
     asks = {"card_presence": "card presence"}
+    filter_key, counts_unreported = "card_presences", True
     noun, plural = "Card presence", "card presences"
     missing = "Whether the card was present was not reported"
 
@@ -56,4 +57,4 @@ class CardPresences(WordsRule):
 
     @classmethod
     def summary_words(cls, entries: Sequence[str]) -> list[str]:
-        return [words for presence, words in _SUMMARY.items() if presence in entries]
+        return presence_words(entries)

@@ -50,12 +50,14 @@ class ListRule(Rule):
 
     `noun` is the word for what a request has, `plural` that for the listed entries. `missing` says
     that a request has no value. `preposition` precedes the list in a policy's summary. `filter_key`
-    is that of a limit's filter that lists the same; empty if there is none.
+    is that of a limit's filter that lists the same; empty if there is none. `counts_unreported`
+    says whether such a limit also counts purchases that don't report a value.
     """
 
     lists: tuple[ListSide, ...]
 
     filter_key: ClassVar[str] = ""
+    counts_unreported: ClassVar[bool] = False
     noun: ClassVar[str]
     plural: ClassVar[str]
     missing: ClassVar[str]
@@ -160,14 +162,15 @@ class ListRule(Rule):
             yield Problem((setting.key,), f"Allowed and blocked, so blocked: {words}.")
         for place, limit in enumerate(limits if self.filter_key else ()):
             what = key = self.filter_key
-            named, left_out = getattr(limit.filter, what), getattr(limit.filter, f"except_{what}")
+            named = getattr(limit.filter, what)
+            left_out: Any = getattr(limit.filter, f"except_{what}", frozenset())
             members = named or (left_out and self.members(allows=True))
             if not members or limit.filter.all_left_out:
                 continue
-            subjects = self.examples(members)
+            subjects = [*self.examples(members), *([""] if self.counts_unreported else [])]
             if any(self.lets(it) and not self.holds(left_out, it) for it in subjects):
                 continue
-            message = f"the policy allows none of its {what}."
+            message = f"the policy allows none of its {code_words(what)}."
             if not named:
                 key, message = f"except_{what}", f"it leaves out all {what} that the policy allows."
             yield Problem(("spending_limits", place, key), f"This limit has no effect: {message}")

@@ -34,6 +34,8 @@ from authorizations.rules.basics.parsing import (
     one_of,
     whole_number,
 )
+from authorizations.rules.kinds.authorization_methods import authorization_method
+from authorizations.rules.kinds.card_presences import card_presence
 
 MAX_LIMITS = 50
 MAX_COUNT = 1_000_000
@@ -48,7 +50,8 @@ OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
 MEASURES = ("amount", "count", "attempts")
 BEGINNINGS = ("month_starts", "year_starts")
 _EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
-_FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, "cash_only")
+_USES = ("card_presences", "authorization_methods")
+_FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, *_USES, "cash_only")
 FREEZES = UNTIL_LIFTED, FOR_MINUTES = "then_freeze", "then_freeze_minutes"
 _KEYS = (
     "key",
@@ -94,6 +97,7 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
             "countries": fields.words("countries", country),
             "merchants": merchants(fields, "merchants"),
             **_exceptions(fields),
+            **_uses(fields),
             "cash_only": is_cash,
             **_of_attempts(fields, is_cash=is_cash),
         }
@@ -270,6 +274,16 @@ def _exceptions(fields: Fields) -> dict[str, Any]:
     return {key: entries for key, entries in found.items() if entries}
 
 
+def _uses(fields: Fields) -> dict[str, Any]:
+    """The lists of how the card is used in the purchases that the limit is about, if any."""
+    presences, methods = _USES
+    found = {
+        presences: fields.words(presences, card_presence),
+        methods: fields.words(methods, authorization_method),
+    }
+    return {key: entries for key, entries in found.items() if entries}
+
+
 def beginning(limit: Mapping[str, Any]) -> DayOfYear:
     """The day on which the months, quarters or years of a normal limit begin."""
     if day := limit.get("month_starts"):
@@ -332,6 +346,8 @@ def filter_of(canonical: str) -> LimitFilter:
         except_categories=CategorySet.of(concerned.get("except_categories", [])),
         except_countries=frozenset(concerned.get("except_countries", [])),
         except_merchants=MerchantSet.of(concerned.get("except_merchants", []), matching),
+        card_presences=frozenset(concerned.get("card_presences", [])),
+        authorization_methods=frozenset(concerned.get("authorization_methods", [])),
         key=hashlib.sha256(canonical.encode()).hexdigest()[:32],
         text=canonical,
     )

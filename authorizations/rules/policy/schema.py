@@ -28,6 +28,8 @@ from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.decision.waivers import NEVER_WAIVED
 from authorizations.rules.kinds import SETTINGS
 from authorizations.rules.kinds.any_of import MAX_CONDITIONS
+from authorizations.rules.kinds.authorization_methods import AUTHORIZATION_METHODS
+from authorizations.rules.kinds.card_presences import CARD_PRESENCES
 from authorizations.rules.kinds.schedule import DAYS
 from authorizations.rules.kinds.schedule import MAX_ENTRIES as MAX_HOURS
 from authorizations.rules.policy.document import NAME_LENGTH
@@ -260,6 +262,10 @@ def _limit() -> Schema:
         "except_countries": ("country", f"{but} in these countries."),
         "except_merchants": ("merchant", f"{but} at these merchants."),
     }
+    uses = {
+        "card_presences": (CARD_PRESENCES, f"{only} with the card present, or not present."),
+        "authorization_methods": (AUTHORIZATION_METHODS, f"{only} by these methods."),
+    }
     properties = {
         "key": _optional(
             {"type": "string", "pattern": f"^{LIMIT_KEY.pattern}$"},
@@ -296,6 +302,7 @@ def _limit() -> Schema:
             'The month and day on which years, and with them quarters, begin: "04-06".',
         ),
         **{key: _list(_ref(of), words, MAX_ENTRIES) for key, (of, words) in lists.items()},
+        **{key: _list(_word(of), words, MAX_ENTRIES) for key, (of, words) in uses.items()},
         "cash_only": _switch("Only cash: withdrawals and cash-back."),
     }
     return _object(

@@ -106,12 +106,12 @@ class AuthorizationRequest(PurchaseEvent):
 
     What was approved earlier on the same authorization is in `snapshot`, and what was captured of
     it in `transactions`. `merchant` is the one the purchase began with: limits use it for the
-    whole authorization. `named_merchant` is the one this request names, if it is a different one:
-    rules use it. `token` is the id of the network token that stands for the card's number.
-    `verified_by_fraud_challenge` says whether the cardholder confirmed a similar purchase at this
-    merchant before. Requests that were recorded before these two were read have None. `unreadable`
-    names the fields that arrived in an unreadable form, as unreadable.py calls them; their values
-    here are empty.
+    whole authorization. `named_merchant` is the one this request names, if it is a different one or
+    the card is used there in another way: rules use it. `token` is the id of the network token that
+    stands for the card's number. `verified_by_fraud_challenge` says whether the cardholder
+    confirmed a similar purchase at this merchant before. Requests that were recorded before these
+    two were read have None. `unreadable` names the fields that arrived in an unreadable form, as
+    unreadable.py calls them; their values here are empty.
     """
 
     livemode: bool
@@ -147,6 +147,14 @@ class AuthorizationRequest(PurchaseEvent):
         if self.named_merchant is None:
             return (self.merchant,)
         return (self.merchant, self.named_merchant)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this request names another merchant than the purchase began at."""
+        return self.named_merchant is not None and (
+            isinstance(self.merchant, UnknownMerchant)
+            or self.named_merchant.is_elsewhere(self.merchant)
+        )
 
     @property
     def asked_at(self) -> Merchant:

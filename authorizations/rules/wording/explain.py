@@ -64,7 +64,7 @@ def answer_sentence(
         amount = amount_words(request.amount, decision.amount, request.currency)
         place = f" at {request.asked_at.name}" if request.asked_at.name else ""
         began = f", a purchase begun at {request.merchant.name or 'an unknown merchant'}"
-        outcome += f" {amount}{place}{began if request.named_merchant else ''}"
+        outcome += f" {amount}{place}{began if request.is_elsewhere else ''}"
     return f"{outcome}. {because}"
 
 

@@ -189,7 +189,11 @@ _WHY_NOT = {
     NotGranted.BEGUN_ELSEWHERE: "has amount limits on certain purchases only, and this one began "
     "earlier, at a merchant that this server does not know",
     NotGranted.CASH_ONLY: "has an amount limit on cash only",
+    NotGranted.NOT_TOLD: "has amount limits on certain ways of paying only, and how the card was "
+    "used is not reported",
     NotGranted.ONE_OF_TWO_MERCHANTS: "has no amount limit that applies to both merchants of "
     "the purchase",
+    NotGranted.ONE_OF_TWO_WAYS: "has no amount limit that applies both to how the card is used now "
+    "and to how it was used when the purchase began",
     NotGranted.OTHER_PURCHASES: "has amount limits on other purchases only",
 }

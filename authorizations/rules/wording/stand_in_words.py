@@ -67,7 +67,7 @@ def beginning_sentence(request: AuthorizationRequest, context: StandInContext) -
             "The purchase began earlier, at a merchant that this server does not know: every limit "
             "was applied to it."
         )
-    if seen.named_merchant is None:
+    if not seen.is_elsewhere:
         return ""
     return f"Limits used the merchant where the purchase began: {seen.merchant.name or 'unknown'}."
 

@@ -18,11 +18,12 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 from django.conf import settings
 
@@ -52,6 +53,7 @@ CREATE TABLE IF NOT EXISTS approval (
     scope TEXT, question TEXT, by_stand_in INTEGER, noted_at REAL, settled INTEGER,
     created INTEGER, currency TEXT,
     category TEXT, category_code TEXT, country TEXT, name TEXT, network_id TEXT,
+    card_presence TEXT, authorization_method TEXT,
     amount INTEGER, cash INTEGER, count INTEGER, cash_count INTEGER,
     PRIMARY KEY (scope, question)
 ) WITHOUT ROWID;
@@ -59,17 +61,21 @@ CREATE INDEX IF NOT EXISTS approval_to_question ON approval (question);
 CREATE INDEX IF NOT EXISTS approval_awaits ON approval (scope) WHERE by_stand_in AND settled = 0
 """
 
+_FILE = f"approvals-{crc32(_SCHEMA.encode()):08x}.sqlite3"
+"""Named by its tables: a version of the program with others has a memory of its own."""
+
 _SUMS = """
 SELECT
     by_stand_in, category, category_code, country, name, network_id,
+    card_presence, authorization_method,
     sum(amount), sum(cash), sum(count), sum(cash_count)
 FROM approval
 WHERE scope = :scope AND created >= :start AND created < :end AND :currency IN ('', currency)
     AND (settled = 0 OR settled > :clock)
-GROUP BY 1, 2, 3, 4, 5, 6
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
 
-_MERCHANT_COLUMNS = 5
+_MERCHANT_COLUMNS = 7
 """Number of columns that describe the merchant; they are null if it is not known."""
 
 _NEVER = 2**62
@@ -134,11 +140,16 @@ class Memory:
     def add(self, approval: Approval, *, by_stand_in: bool) -> None:
         """Note an approval, not settled yet, in each of its scopes."""
         at, change = approval.merchant, approval.change
-        merchant = (at.category, at.category_code, at.country, at.name, at.network_id) if at else ()
+        merchant: Sequence[str | None] = [None] * _MERCHANT_COLUMNS
+        if at:
+            merchant = (
+                *(at.category, at.category_code, at.country, at.name, at.network_id),
+                *(at.card_presence, at.authorization_method),
+            )
         values = (
             *(approval.question, by_stand_in, since_boot(), 0),
             *(approval.created, approval.currency),
-            *(merchant or [None] * _MERCHANT_COLUMNS),
+            *merchant,
             *(change.amount, change.cash, change.count, change.cash_count),
         )
         marks = ", ".join("?" * (1 + len(values)))
@@ -311,7 +322,7 @@ def _opened(directory: Path) -> sqlite3.Connection:
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or os.geteuid() not in (found.st_uid, 0):
         raise OSError("the directory belongs to another user; remove it.")
-    file = directory / "approvals.sqlite3"
+    file = directory / _FILE
     owners.touch(file)
     connection = sqlite3.connect(
         file,

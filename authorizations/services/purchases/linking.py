@@ -214,6 +214,8 @@ def merchant_of(row: Authorization) -> Merchant:
         country=row.merchant_country,
         name=row.merchant_name,
         network_id=row.network_id,
+        card_presence=row.card_presence,
+        authorization_method=row.authorization_method,
     )
 
 

@@ -155,7 +155,6 @@ class Found:
 _decode_books = msgspec.json.Decoder(AuthorizationState).decode
 
 _PROGRAM = "program:"
-_MERCHANT = ("category", "category_code", "country", "name", "network_id")
 _MAX_SEEN = 100_000
 _seen: dict[str, ExpectedScopes] = {}
 """The scopes of cards as this process last saw them; one that has changed costs an attempt."""
@@ -552,7 +551,7 @@ def _purchase(row: tuple[Any, ...]) -> Purchase:
         currency,
         created,
         _decode_books(books),
-        Merchant(**dict(zip(_MERCHANT, at, strict=True))),
+        Merchant(*at),
         attempt,
         refused_by,
     )

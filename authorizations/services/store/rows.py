@@ -299,6 +299,8 @@ class AuthorizationRow(msgspec.Struct, frozen=True, kw_only=True):
     merchant_country: str
     merchant_name: str
     network_id: str
+    card_presence: str
+    authorization_method: str
     status: str
     books: AuthorizationState
     captured_amount: int
@@ -328,6 +330,8 @@ def authorization(
         created=instant(event.created),
         currency=event.currency,
         network_id=event.merchant.network_id,
+        card_presence=event.merchant.card_presence,
+        authorization_method=event.merchant.authorization_method,
         attempt=attempt,
         refused_by=" ".join(refused_by),
         **merchant_columns(event.merchant),

@@ -13,7 +13,10 @@ committed when it began, so anything else that a waiting lock read, such as a su
 be out of date once it has the lock. Each LOCK_ returns locked rows alone.
 """
 
-from authorizations.models.ledger import INDEXED_NETWORK_ID
+from authorizations.models.ledger import INDEXED_NETWORK_ID, LIMITS_READ
+
+MERCHANT = ", ".join(LIMITS_READ)
+"""SQL for the merchant that limits know a purchase by."""
 
 _LOCKED = "ORDER BY id FOR NO KEY UPDATE"
 """Ordered by id, so that there is no deadlock. FOR NO KEY UPDATE doesn't block rows that refer to
@@ -161,13 +164,12 @@ DECIDED = """
 SELECT id FROM authorizations_decision WHERE id = ANY(%(events)s::text[])
 """
 
-PURCHASES = """
+PURCHASES = f"""
 SELECT
     id, card_id, cardholder_id, group_id, currency, extract(epoch FROM created)::bigint,
-    books::text, attempt, refused_by, category, category_code, merchant_country, merchant_name,
-    network_id
+    books::text, attempt, refused_by, {MERCHANT}
 FROM authorizations_authorization WHERE id = ANY(%(authorizations)s::text[])
-"""
+"""  # noqa: S608 - all of it is written here
 
 
 def _usage(at: str, purchase: str = "") -> str:
@@ -247,17 +249,16 @@ CROSS JOIN LATERAL (
 """The policies assigned to scopes, with the version in force and whose own its limits are;
 instructions and pots there."""
 
-_ATTEMPTS_OF_CARD = """
+_ATTEMPTS_OF_CARD = f"""
     SELECT attempt.*
     FROM unnest(chain.cards) AS card(id)
     CROSS JOIN LATERAL (
         SELECT * FROM (
             SELECT *, row_number() OVER () AS scanned FROM (
                 SELECT
-                    created, id, refused_by, category, category_code, merchant_country,
-                    merchant_name, network_id
+                    created, id, refused_by, {MERCHANT}
                 FROM authorizations_authorization
-                WHERE card_id = card.id AND {attempts}
+                WHERE card_id = card.id AND {{attempts}}
                     AND created >= to_timestamp(begun.start)
                     AND created < to_timestamp(needed."end")
                 ORDER BY created DESC LIMIT %(at_once)s::int + 1
@@ -267,8 +268,8 @@ _ATTEMPTS_OF_CARD = """
             AND position(' ' || needed.name || ' ' IN ' ' || refused_by || ' ') = 0
         LIMIT needed.most
     ) AS attempt
-    WHERE {asked}
-"""
+    WHERE {{asked}}
+"""  # noqa: S608 - all of it is written here
 _DECLINED = _ATTEMPTS_OF_CARD.format(attempts="attempt = 'declined'", asked="needed.declined_only")
 _ALL = _ATTEMPTS_OF_CARD.format(
     attempts="attempt IN ('approved', 'declined')", asked="NOT needed.declined_only"
@@ -279,8 +280,7 @@ def _attempts(of_cards: str) -> str:
     return f"""
 SELECT
     needed.place, begun.start, extract(epoch FROM created)::bigint,
-    scanned > %(at_once)s::int, category, category_code, merchant_country, merchant_name,
-    network_id
+    scanned > %(at_once)s::int, {MERCHANT}
 FROM json_to_recordset(%(limits)s::json) AS needed(
     place int, root text, own text, name text, start bigint, "end" bigint,
     declined_only boolean, most int

@@ -1,5 +1,8 @@
 """The named statements that add up purchases: of windows without a stored sum, and in pieces."""
 
+from authorizations.models.ledger import LIMITS_READ
+from authorizations.services.store.statements import MERCHANT
+
 
 def of_chain(root: str) -> str:
     """SQL condition: the purchase was made with a card of the chain of `root`."""
@@ -68,7 +71,7 @@ FROM jsonb_to_recordset(%(ranges)s::jsonb) AS needed(
     grain bigint, most bigint
 )
 CROSS JOIN LATERAL (
-    SELECT since, '', '', '', '', '', {_SUMMED}
+    SELECT since, {", ".join(["''"] * len(LIMITS_READ))}, {_SUMMED}
     FROM (
         SELECT {_SEEN} {_SPENT}
         WHERE NOT needed.by_merchant
@@ -76,15 +79,13 @@ CROSS JOIN LATERAL (
     ) AS purchase
     GROUP BY since
     UNION ALL
-    SELECT
-        since, category, category_code, merchant_country, merchant_name, network_id, {_SUMMED}
+    SELECT since, {MERCHANT}, {_SUMMED}
     FROM (
-        SELECT
-            category, category_code, merchant_country, merchant_name, network_id, {_SEEN} {_SPENT}
+        SELECT {MERCHANT}, {_SEEN} {_SPENT}
         WHERE needed.by_merchant
         LIMIT needed.most
     ) AS purchase
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY since, {MERCHANT}
 ) AS summed
 ORDER BY 1, 2
 """  # noqa: S608 - all of it is written here

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import structs
 
 from authorizations.models import Usage as UsageRow
+from authorizations.models.ledger import LIMITS_READ
 from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.controls import AppliedControls
@@ -279,16 +280,10 @@ def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[
             [
                 Spent(
                     created or 0,
-                    Merchant(
-                        category=category or "",
-                        category_code=code or "",
-                        country=country or "",
-                        name=name or "",
-                        network_id=network_id or "",
-                    ),
-                    CountedUsage(*figures),
+                    Merchant(*(it or "" for it in columns[: len(LIMITS_READ)])),
+                    CountedUsage(*columns[len(LIMITS_READ) :]),
                 )
-                for _, created, category, code, country, name, network_id, *figures in group
+                for _, created, *columns in group
             ],
         )
 

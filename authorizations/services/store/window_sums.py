@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from authorizations.models.ledger import LIMITS_READ
 from authorizations.rules.basics.filters import LimitFilter, Merchant
 from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.counted import CountedUsage
@@ -385,11 +386,9 @@ def _json(place: int, one: _Range) -> dict[str, Any]:
 def _part(since: int, asked: Asked, lines: Iterable[tuple[Any, ...]]) -> WindowPart:
     window, concern, _ = asked
     used, purchases = NOTHING_USED, 0
-    for _, _, category, code, country, name, network_id, *figures, number in lines:
-        merchant = Merchant(
-            category=category, category_code=code, country=country, name=name, network_id=network_id
-        )
-        amount, refunded, count = CountedUsage(*figures).seen_by(concern, merchant)
+    for _, _, *columns, number in lines:
+        merchant, figures = columns[: len(LIMITS_READ)], columns[len(LIMITS_READ) :]
+        amount, refunded, count = CountedUsage(*figures).seen_by(concern, Merchant(*merchant))
         # A window without a currency has counts alone.
         used = plus(used, (amount, refunded, count) if window.currency else (0, 0, count))
         purchases += number

@@ -25,6 +25,7 @@ from authorizations.services.store.limited_attempts import (
     limit_name,
     of_purchase,
 )
+from authorizations.services.store.statements import MERCHANT
 from authorizations.services.verify.changed_chains import ChangedChains
 from authorizations.services.verify.checking import EXISTING, Difference, fetch
 
@@ -34,13 +35,13 @@ _APART = timedelta(minutes=1)
 _MAX_CHAINS = 256
 """Maximum chains of cards whose attempts are kept."""
 
-_MADE = """
+_MADE = f"""
 WITH chain AS MATERIALIZED (
     SELECT id FROM authorizations_card WHERE root_id = %(root)s
 )
 SELECT
     purchase.id, first.request_id, extract(epoch FROM created)::bigint, attempt, refused_by,
-    category, category_code, merchant_country, merchant_name, network_id
+    {MERCHANT}
 FROM authorizations_authorization AS purchase
 JOIN (
     SELECT authorization_id, min(webhook_request_id) AS request_id
@@ -50,7 +51,7 @@ JOIN (
     GROUP BY 1
 ) AS first ON first.authorization_id = purchase.id
 WHERE card_id = ANY(ARRAY(SELECT id FROM chain)) AND attempt <> ''
-"""
+"""  # noqa: S608 - all of it is written here
 
 
 class _RecordedAttempt(NamedTuple):

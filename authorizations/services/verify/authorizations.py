@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from authorizations.models.ledger import LIMITS_READ
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import rows
@@ -28,11 +29,9 @@ PURCHASES, TRANSACTIONS = "authorizations", "transactions"
 
 _SIZE = 2_000
 
-_PURCHASES = """
+_PURCHASES = f"""
 SELECT
     purchase.id, purchase.books::text,
-    purchase.category, purchase.category_code, purchase.merchant_country,
-    purchase.merchant_name, purchase.network_id,
     purchase.status, purchase.captured_amount, purchase.is_held,
     purchase.counted_amount, purchase.counted_cash, purchase.refunded_amount,
     purchase.count, purchase.cash_count,
@@ -47,8 +46,9 @@ SELECT
     )::text,
     CASE WHEN card.id IS NULL THEN purchase.card_id END,
     CASE WHEN cardholder.id IS NULL THEN purchase.cardholder_id END,
-    CASE WHEN card_group.id IS NULL THEN purchase.group_id END
-FROM ({which}) AS purchase
+    CASE WHEN card_group.id IS NULL THEN purchase.group_id END,
+    {", ".join(f"purchase.{column}" for column in LIMITS_READ)}
+FROM ({{which}}) AS purchase
 CROSS JOIN LATERAL (
     SELECT
         coalesce(sum(amount), 0)::bigint, coalesce(sum(cash_amount), 0)::bigint,
@@ -60,7 +60,7 @@ LEFT JOIN authorizations_card AS card ON card.id = purchase.card_id
 LEFT JOIN authorizations_cardholder AS cardholder ON cardholder.id = purchase.cardholder_id
 LEFT JOIN authorizations_cardgroup AS card_group ON card_group.id = purchase.group_id
 ORDER BY purchase.id
-"""
+"""  # noqa: S608 - all of it is written here
 
 _BY_KEY = "SELECT * FROM authorizations_authorization WHERE id > %s ORDER BY id LIMIT %s"
 _NAMED = "SELECT * FROM authorizations_authorization WHERE id = ANY(%s)"
@@ -133,8 +133,8 @@ def _pieces(part: Range) -> Iterator[list[tuple[Any, ...]]]:
 def _differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:
     """From a row of _PURCHASES."""
     where = f"authorization {id_}"
-    merchant, (status, captured, held), counted = columns[:5], columns[5:8], columns[8:13]
-    in_ledger, (currency, transactions), missing = columns[13:18], columns[18:20], columns[20:]
+    (status, captured, held), counted, in_ledger = columns[:3], columns[3:8], columns[8:13]
+    (currency, transactions), missing, merchant = columns[13:15], columns[15:18], columns[18:]
     if counted != in_ledger:
         yield _counted_difference(where, counted, in_ledger, "its ledger")
     for name, parent in zip(_PARENTS, missing, strict=True):

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from authorizations.models.ledger import LIMITS_READ
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.verify.checking import EXISTING, Difference, pieces
 from authorizations.services.verify.running_sums import LedgerChange, merchant_of
@@ -11,7 +12,7 @@ from authorizations.services.verify.windows_as_of import ScopeKey
 
 _SIZE = 2_000
 
-_ENTRIES = """
+_ENTRIES = f"""
 SELECT
     entry.id,
     -- Transactions named in a request are moved to its purchase before it is decided.
@@ -19,8 +20,7 @@ SELECT
     entry.authorization_id, entry.currency,
     purchase.currency, extract(epoch FROM purchase.created)::bigint,
     coalesce(card.root_id, purchase.card_id), purchase.cardholder_id, purchase.group_id::text,
-    purchase.category, purchase.category_code, purchase.merchant_country,
-    purchase.merchant_name, purchase.network_id,
+    {", ".join(f"purchase.{column}" for column in LIMITS_READ)},
     entry.amount, entry.cash_amount, entry.refunded_amount, entry.count, entry.cash_count
 FROM authorizations_ledgerentry AS entry
 LEFT JOIN authorizations_authorization AS purchase ON purchase.id = entry.authorization_id
@@ -28,7 +28,7 @@ LEFT JOIN authorizations_card AS card ON card.id = purchase.card_id
 WHERE entry.id > %s
 ORDER BY entry.id
 LIMIT %s
-"""
+"""  # noqa: S608 - all of it is written here
 
 
 class Entry(NamedTuple):
@@ -74,5 +74,6 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     scopes: tuple[ScopeKey, ...] = (("card", root_id), ("cardholder", cardholder_id))
     if group_id is not None:
         scopes = (*scopes, ("group", group_id), ("member", f"{group_id}:{cardholder_id}"))
-    change = LedgerChange(created, currency, merchant_of(*row[9:14]), CountedUsage(*row[14:]))
+    merchant, counted = row[9 : 9 + len(LIMITS_READ)], row[9 + len(LIMITS_READ) :]
+    change = LedgerChange(created, currency, merchant_of(*merchant), CountedUsage(*counted))
     return Entry(id_, event_id, scopes, change, None)

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from authorizations.models.ledger import LIMITS_READ
 from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import sum_statements
+from authorizations.services.store.statements import MERCHANT
 from authorizations.services.store.window_totals import NOTHING_USED, plus
 from authorizations.services.verify.checking import Checked, Difference, fetch
 from authorizations.services.verify.ranges import WHOLE, Range
@@ -49,11 +51,10 @@ FROM (
     ORDER BY {_KEY} LIMIT %s
 ) AS needed
 LEFT JOIN LATERAL (
-    SELECT NULL, NULL, NULL, NULL, NULL, {_SUMMED} AND filter_key = ''
+    SELECT {", ".join(["NULL"] * len(LIMITS_READ))}, {_SUMMED} AND filter_key = ''
     UNION ALL
-    SELECT category, category_code, merchant_country, merchant_name, network_id,
-        {_SUMMED} AND filter_key <> ''
-    GROUP BY 1, 2, 3, 4, 5
+    SELECT {MERCHANT}, {_SUMMED} AND filter_key <> ''
+    GROUP BY {MERCHANT}
 ) AS summed ON TRUE
 ORDER BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - all of it is written here
@@ -83,8 +84,9 @@ def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
     kept, counted = tuple(figures), NOTHING_USED
     for line in lines:
         if line[-1] is not None:
-            merchant = merchant_of(*line[10:15]) if filter_key else _ANYWHERE
-            change = LedgerChange(start, currency, merchant, CountedUsage(*line[15:]))
+            facts, sums = line[10 : 10 + len(LIMITS_READ)], line[10 + len(LIMITS_READ) :]
+            merchant = merchant_of(*facts) if filter_key else _ANYWHERE
+            change = LedgerChange(start, currency, merchant, CountedUsage(*sums))
             counted = plus(counted, change.seen_in(currency, concern))
     if kept == counted and concern.key == filter_key:
         return []

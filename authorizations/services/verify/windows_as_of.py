@@ -27,6 +27,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from authorizations.models.ledger import LIMITS_READ
 from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import LimitFilter
 from authorizations.rules.decision.values import Window
@@ -58,11 +59,7 @@ FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
 CROSS JOIN LATERAL (
     SELECT
         CASE WHEN by_time THEN extract(epoch FROM purchase.created)::bigint END,
-        CASE WHEN by_merchant THEN category END,
-        CASE WHEN by_merchant THEN category_code END,
-        CASE WHEN by_merchant THEN merchant_country END,
-        CASE WHEN by_merchant THEN merchant_name END,
-        CASE WHEN by_merchant THEN network_id END,
+        {", ".join(f"CASE WHEN by_merchant THEN {column} END" for column in LIMITS_READ)},
         sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
         sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
         sum(entry.cash_count)::bigint
@@ -70,7 +67,7 @@ CROSS JOIN LATERAL (
     JOIN authorizations_ledgerentry AS entry
         ON entry.authorization_id = purchase.id AND entry.id < %(before)s
     WHERE needed.currency IN ('', purchase.currency)
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY {", ".join(str(place) for place in range(1, len(LIMITS_READ) + 2))}
 ) AS summed
 ORDER BY 1, 2
 """  # noqa: S608 - all of it is written here

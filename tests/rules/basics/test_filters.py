@@ -14,6 +14,8 @@ from authorizations.rules.basics.filters import (
     MerchantSet,
     UnknownMerchant,
 )
+from authorizations.rules.kinds.authorization_methods import AUTHORIZATION_METHODS
+from authorizations.rules.kinds.card_presences import CARD_PRESENCES
 from authorizations.rules.policy.document import controls, filter_of, normalize
 from tests.rules.deciding import THOROUGHLY
 from tests.support.documents import limit
@@ -35,12 +37,16 @@ entries: st.SearchStrategy[MerchantEntry] = st.one_of(
 lists_of_merchants = st.lists(entries, max_size=3)
 lists_of_categories = st.lists(st.sampled_from(WORDS), max_size=3)
 lists_of_countries = st.lists(st.sampled_from(["FR", "DE"]), max_size=2)
+lists_of_presences = st.lists(st.sampled_from([*CARD_PRESENCES]), max_size=2)
+lists_of_methods = st.lists(st.sampled_from(AUTHORIZATION_METHODS), max_size=3)
 found = st.builds(
-    lambda category, country, name, id_: Merchant(category[0], category[1], country, name, id_),
+    lambda category, *facts: Merchant(*category, *facts),
     st.sampled_from([*CATEGORIES.items(), ("", "3001"), ("", "")]),
     st.sampled_from(["FR", "DE", "US", ""]),
     names | st.just(""),
     ids | st.just(""),
+    st.sampled_from([*CARD_PRESENCES, "elsewhere", ""]),
+    st.sampled_from([*AUTHORIZATION_METHODS, "biometric", ""]),
 )
 filters = st.fixed_dictionaries(
     {},
@@ -51,6 +57,8 @@ filters = st.fixed_dictionaries(
         "except_categories": lists_of_categories,
         "except_countries": lists_of_countries,
         "except_merchants": lists_of_merchants,
+        "card_presences": lists_of_presences,
+        "authorization_methods": lists_of_methods,
     },
 )
 
@@ -76,10 +84,17 @@ def test_a_limit_is_about_what_is_on_its_lists_and_on_none_of_the_others(
             MerchantSet.of(merchants).holds(merchant) if merchants else if_empty,
         ]
 
+    uses = [
+        (keys.get("card_presences"), merchant.card_presence),
+        (keys.get("authorization_methods"), merchant.authorization_method),
+    ]
     concern = filter_with(keys)
     assert concern.concerns(merchant) == (
-        all(is_on("", if_empty=True)) and not any(is_on("except_", if_empty=False))
+        all(is_on("", if_empty=True))
+        and not any(is_on("except_", if_empty=False))
+        and all(use in {*named, ""} for named, use in uses if named)
     )
+    assert concern.is_told_by(merchant) == all(use for named, use in uses if named)
     assert filter_of(concern.text) == concern
     if concern.all_left_out:
         assert not concern.concerns(merchant)
@@ -129,7 +144,8 @@ def test_a_filter_that_leaves_nothing_out_keeps_its_text_and_key() -> None:
     assert (
         plain.text == '{"categories":["6011"],"countries":["FR"],"matching":2,"merchants":["Uber"]}'
     )
-    assert filter_with(keys | {"except_categories": [], "except_merchants": []}) == plain
+    empty = ("except_categories", "except_merchants", "card_presences", "authorization_methods")
+    assert filter_with(keys | {key: [] for key in empty}) == plain
 
 
 def test_a_filter_that_leaves_out_merchants_says_how_they_are_matched() -> None:

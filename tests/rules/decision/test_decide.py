@@ -465,6 +465,8 @@ FILTERS: list[dict[str, Any]] = [
     {"categories": ["bakeries", "6011"]},
     {"merchants": ["lepic"], "cash_only": True},
     {"cash_only": True},
+    {"card_presences": ["present"]},
+    {"authorization_methods": ["chip"], "cash_only": True},
 ]
 
 
@@ -528,7 +530,11 @@ def situations(draw: st.DrawFn, partial_approval: st.SearchStrategy[bool]) -> Si
         amount=amount,
         cashback_amount=draw(st.just(0) | st.integers(0, amount)),
         is_amount_controllable=draw(partial_approval),
-        merchant=merchant(category_code=draw(st.sampled_from(["5462", "5462", "6011"]))),
+        merchant=merchant(
+            category_code=draw(st.sampled_from(["5462", "5462", "6011"])),
+            card_presence=draw(st.sampled_from(["present", "not_present", ""])),
+            authorization_method=draw(st.sampled_from(["chip", "online", ""])),
+        ),
     )
     cashback = draw(st.just(0) | st.integers(0, counted))
     context = PurchaseContext(counted=counted, cashback=cashback, is_counted=bool(counted))

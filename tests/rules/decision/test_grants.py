@@ -71,6 +71,10 @@ def test_what_only_forbids_or_counts_opens_nothing(keys: dict[str, Any]) -> None
         ({"except_categories": ["bakeries"]}, False),
         ({"except_countries": ["DE"], "except_merchants": ["ACME"]}, True),
         ({"except_countries": ["DE"], "except_merchants": ["lepic"]}, False),
+        ({"card_presences": ["present"]}, True),
+        ({"card_presences": ["not_present"]}, False),
+        ({"authorization_methods": ["chip", "swipe"], "card_presences": ["present"]}, True),
+        ({"authorization_methods": ["contactless"], "card_presences": ["present"]}, False),
     ],
 )
 def test_a_limit_grants_the_purchases_that_it_concerns(
@@ -137,6 +141,38 @@ def test_an_increment_at_another_merchant_needs_one_grant_for_both(
     assert granted(increment, {"spending_limits": [DAILY | narrowed]}) is is_granted
 
 
+KEYED_IN = merchant(authorization_method="keyed_in", card_presence="not_present")
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "is_granted"),
+    [
+        ({"authorization_methods": ["chip", "keyed_in"]}, True),
+        ({"authorization_methods": ["chip"]}, False),
+        ({"authorization_methods": ["keyed_in"]}, False),
+        ({"card_presences": ["present"]}, False),
+        ({"card_presences": ["present", "not_present"]}, True),
+    ],
+)
+def test_an_increment_in_another_way_needs_one_grant_for_both(
+    narrowed: dict[str, Any], is_granted: bool
+) -> None:
+    increment = replace(BAKERY, named_merchant=KEYED_IN)
+    assert granted(increment, {"spending_limits": [DAILY | narrowed]}) is is_granted
+
+
+@pytest.mark.parametrize("field", ["card_presence", "authorization_method"])
+def test_a_limit_that_counts_a_purchase_only_as_it_tells_nothing_grants_it_not(field: str) -> None:
+    silent = replace(BAKERY, merchant=replace(BAKERY.merchant, **{field: ""}))
+    every = {"card_presence": ["present", "not_present"], "authorization_method": ["chip"]}
+    named = DAILY | {f"{field}s": every[field]}
+    assert not granted(silent, {"spending_limits": [named]})
+    assert granted(silent, {"spending_limits": [DAILY]})
+    # It still has to fit.
+    small = applied(spending_limits=[named | {"amount": 1}, DAILY])
+    assert decided(silent, small).reason is DeclineReason.AMOUNT_LIMIT_EXCEEDED
+
+
 def test_two_limits_that_concern_one_merchant_each_grant_no_increment_from_one_to_the_other() -> (
     None
 ):
@@ -184,6 +220,19 @@ def test_a_decline_says_of_each_policy_why_it_does_not_grant_the_purchase() -> N
     assert told(replace(BAKERY, named_merchant=ELSEWHERE), Two=both) == (
         "Declined €12.50 at Royal, a purchase begun at Boulangerie Lepic. No policy grants this "
         "purchase: Two has no amount limit that applies to both merchants of the purchase."
+    )
+
+
+def test_a_decline_says_that_how_the_card_was_used_is_not_told_or_has_changed() -> None:
+    named = {"spending_limits": [DAILY | {"card_presences": ["present"]}]}
+    silent = replace(BAKERY, merchant=merchant(card_presence=""))
+    assert told(silent, Shop=named) == (
+        f"{DECLINED}Shop has amount limits on certain ways of paying only, and how the card was "
+        "used is not reported."
+    )
+    assert told(replace(BAKERY, named_merchant=KEYED_IN), Shop=named) == (
+        f"{DECLINED}Shop has no amount limit that applies both to how the card is used now and to "
+        "how it was used when the purchase began."
     )
 
 

@@ -394,6 +394,7 @@ LIMITS = st.fixed_dictionaries(
         "amount": st.integers(0, 300),
         "cash_only": st.booleans(),
         "categories": st.sampled_from([[], ["bakeries"], ["5812"]]),
+        "authorization_methods": st.sampled_from([[], ["chip"], ["online"]]),
     }
 )
 COUNTS = st.fixed_dictionaries(

@@ -52,6 +52,8 @@ OF_LIMITS: dict[str, dict[str, Any]] = {
     "country": {"countries": ["RU"]},
     "name": {"merchants": ["ACME"]},
     "network_id": {"merchants": ["1234567890"]},
+    "card_presence": {"card_presences": ["not_present"]},
+    "authorization_method": {"authorization_methods": ["swipe"]},
 }
 """What a limit is narrowed to; the purchase, could it be read, would not concern it."""
 

@@ -109,6 +109,16 @@ def test_a_long_list_is_whole_in_the_change_and_short_in_its_sentence() -> None:
         ),
         (
             [MONTHLY],
+            [MONTHLY | {"authorization_methods": ["contactless"]}],
+            ["Limit: €500.00 a month -> €500.00 a month by contactless"],
+        ),
+        (
+            [MONTHLY | {"card_presences": ["present"]}],
+            [MONTHLY | {"card_presences": ["present"], "amount": 1_000}],
+            ["Monthly limit in person: €500.00 -> €10.00"],
+        ),
+        (
+            [MONTHLY],
             [MONTHLY | {"except_countries": ["US"]}],
             ["Limit: €500.00 a month -> €500.00 a month except in US"],
         ),

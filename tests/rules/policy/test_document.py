@@ -447,6 +447,8 @@ filters = st.fixed_dictionaries(
         "except_categories": categories,
         "except_countries": countries,
         "except_merchants": merchants,
+        "card_presences": st.lists(st.sampled_from(["present", "Not_Present"]), max_size=2),
+        "authorization_methods": st.lists(st.sampled_from(["chip", "ONLINE", "swipe"])),
     },
 )
 limits = st.lists(

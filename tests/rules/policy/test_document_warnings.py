@@ -231,6 +231,30 @@ def test_a_limit_that_leaves_out_all_that_the_policy_allows_is_pointed_out() -> 
     ]
 
 
+def test_a_limit_on_ways_of_paying_that_the_policy_does_not_allow_is_pointed_out() -> None:
+    """Where they are only blocked, the limit still counts what does not tell."""
+    limits = [
+        {"amount": 1, "interval": "daily", "card_presences": ["not_present"]},
+        {"amount": 2, "interval": "daily", "card_presences": ["present", "not_present"]},
+        {"amount": 3, "interval": "daily", "authorization_methods": ["swipe", "chip"]},
+    ]
+    found = warned(
+        allowed_card_presences=["present"],
+        allowed_authorization_methods=["contactless"],
+        spending_limits=limits,
+    )
+    start = "This limit has no effect: the policy allows none of its"
+    assert found == [
+        ("spending_limits[0].card_presences", f"{start} card presences."),
+        ("spending_limits[2].authorization_methods", f"{start} authorization methods."),
+    ]
+    blocked = {
+        "blocked_card_presences": ["not_present"],
+        "blocked_authorization_methods": ["chip", "swipe"],
+    }
+    assert warned(**blocked, spending_limits=limits) == []
+
+
 def test_a_limit_on_places_outside_the_allowed_ones_is_pointed_out() -> None:
     found = warned(
         allowed_categories=["5812"],

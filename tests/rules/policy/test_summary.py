@@ -127,6 +127,23 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
             "No spending except on fast food restaurants.",
         ),
         (
+            {"amount": 500, "interval": "daily", "card_presences": ["not_present"]},
+            "Up to €5.00 a day online, by phone or by mail.",
+        ),
+        (
+            {"count": 5, "interval": "daily", "authorization_methods": ["keyed_in", "chip"]}
+            | {"card_presences": ["present"], "categories": ["5814"], "countries": ["fr"]},
+            "At most 5 purchases a day in person by chip, keyed in on fast food restaurants in FR.",
+        ),
+        (
+            {"amount": 500, "interval": "daily", "card_presences": ["not_present", "present"]},
+            "Up to €5.00 a day in person or online, by phone or by mail.",
+        ),
+        (
+            {"amount": 0, "interval": "all_time", "authorization_methods": ["swipe"]},
+            "No spending by swipe.",
+        ),
+        (
             {"amount": 500, "interval": "monthly", "month_starts": 16},
             "Up to €5.00 a month (from the 16th).",
         ),

@@ -32,7 +32,7 @@ from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace
 from simulator.stripe.samples import MERCHANTS, Json, Purchase
 from tests.support.desk import NOON, Shopper, deliver, in_force
-from tests.support.verification import differences, differences_piecemeal
+from tests.support.verification import differences, differences_piecemeal, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +61,8 @@ POLICIES: dict[str, list[Json]] = {
         {"amount": 2_500, "interval": "daily", "countries": ["FR"]},
         {"amount": 6_000, "interval": "monthly", "month_starts": 19},
         {"amount": 2_200, "interval": "daily", "except_countries": ["DE"]},
+        {"amount": 1_800, "interval": "daily", "card_presences": ["not_present"]},
+        {"count": 4, "interval": "rolling", "hours": 5, "authorization_methods": ["chip"]},
         {"count": 6, "interval": "rolling", "hours": 4, "except_merchants": ["lepic"]},
         {"count": 5, "interval": "rolling", "hours": 3},
         DOLLARS,
@@ -72,6 +74,13 @@ ADDED_LATER: list[Json] = [
     {"count": 9, "interval": "quarterly", "year_starts": "05-19"},
     {"amount": 6_500, "interval": "yearly", "year_starts": "11-18"},
     {"amount": 600, "interval": "yearly", "merchants": ["cajero", "distributeur"]},
+    {
+        "amount": 3_500,
+        "interval": "quarterly",
+        "card_presences": ["not_present"],
+        "authorization_methods": ["keyed_in", "online"],
+    },
+    {"count": 8, "interval": "weekly", "card_presences": ["present"], "countries": ["FR"]},
     {
         "amount": 4_000,
         "interval": "yearly",
@@ -102,7 +111,8 @@ def everything_spent() -> dict[str, Spent]:
 
 def spent(row: Authorization) -> Spent:
     merchant = Merchant(
-        row.category, row.category_code, row.merchant_country, row.merchant_name, row.network_id
+        *(row.category, row.category_code, row.merchant_country, row.merchant_name),
+        *(row.network_id, row.card_presence, row.authorization_method),
     )
     return Spent(row, codec.value(AuthorizationState, row.books), merchant)
 
@@ -123,6 +133,8 @@ class Limit:
             except_categories=CategorySet.of(self.words.get("except_categories", [])),
             except_countries=frozenset(self.words.get("except_countries", ())),
             except_merchants=MerchantSet.of(self.words.get("except_merchants", ())),
+            card_presences=frozenset(self.words.get("card_presences", ())),
+            authorization_methods=frozenset(self.words.get("authorization_methods", ())),
             cash_only=self.words.get("cash_only", False),
         )
 
@@ -188,7 +200,10 @@ def check_answer(event: Json, answer: Json, limits: list[Limit]) -> None:
     asked = event["data"]["object"]["pending_request"]
     purchases = everything_spent()
     purchase = purchases[event["data"]["object"]["id"]]
-    taken, wanted = taken_by(event["id"]), would_take(purchase, asked)
+    # An approval of the same question is replaced, not added to.
+    others = unanswered(purchase, len(event["data"]["object"]["request_history"]))
+    replaced = purchase.counted - others.counted
+    taken, wanted = taken_by(event["id"]), would_take(others, asked)
     fits_more, is_too_much = True, set()
     for limit in limits:
         if not limit.measures(purchase.row) or not limit.concern.concerns(purchase.merchant):
@@ -201,7 +216,7 @@ def check_answer(event: Json, answer: Json, limits: list[Limit]) -> None:
             approved = answer.get("amount", asked["amount"])
             fits_more = fits_more and used - took + approved + 1 <= limit.most
         want = limit.part(wanted, purchase.merchant)
-        if want > 0 and used + want > limit.most:
+        if want > 0 and used - limit.part(replaced, purchase.merchant) + want > limit.most:
             is_too_much.add(
                 "amount_limit_exceeded" if limit.is_of_money else "count_limit_exceeded"
             )
@@ -213,6 +228,12 @@ def check_answer(event: Json, answer: Json, limits: list[Limit]) -> None:
     elif "amount" in answer:
         assert not fits_more, (answer, asked)
         assert (asked["amount_details"]["cashback_amount"] or 0) <= answer["amount"]
+
+
+def unanswered(purchase: Spent, index: int) -> Spent:
+    """The purchase without our answers to one of its requests."""
+    answers = (it for it in purchase.books.answers if it.request_index != index)
+    return replace(purchase, books=replace(purchase.books, answers=tuple(answers)))
 
 
 def taken_by(event_id: str) -> CountedUsage:
@@ -268,11 +289,23 @@ def check_rows() -> None:
 
 @dataclass
 class Life:
-    """An authorization as the shopper's side knows it; `approved` is what was answered last."""
+    """An authorization as the shopper's side knows it; `approved` is what was answered last.
+
+    Of one that `tells_nothing` it is not reported how the card is used.
+    """
 
     shopper: Shopper
     asked: Purchase
     approved: int = 0
+    tells_nothing: bool = False
+
+    @property
+    def event(self) -> Json:
+        """Its request, with an id of its own each time."""
+        found = self.shopper.event(self.asked)
+        if self.tells_nothing:
+            found["data"]["object"] |= {"authorization_method": None, "card_presence": None}
+        return found
 
 
 class Story:
@@ -335,11 +368,15 @@ class Story:
             authorization_id=f"iauth_story{len(self.lives):04}",
             merchant=merchant,
             currency=self.chance.choice(["eur"] * 5 + ["usd"]),
+            method=self.method(),
             is_amount_controllable=self.chance.random() < 0.5,
         )
-        life = Life(shopper, self.with_cash(purchase))
+        life = Life(shopper, self.with_cash(purchase), tells_nothing=self.chance.random() < 0.15)
         self.lives.append(life)
         return life
+
+    def method(self) -> str:
+        return self.chance.choice(["chip", "chip", "contactless", "online", "keyed_in"])
 
     def amount(self) -> int:
         return self.chance.choice([0, 1, 99, 250, 400, 600, 901])
@@ -351,7 +388,7 @@ class Story:
 
     def buys(self) -> None:
         life = self.begins()
-        self.ask(life, life.shopper.event(life.asked))
+        self.ask(life, life.event)
 
     def asks_for_more(self) -> None:
         """As Stripe took our answer, or not having heard it; now and then lowered meanwhile."""
@@ -360,15 +397,17 @@ class Story:
         life = self.chance.choice(self.lives[-4:])
         heard = 0 if self.chance.random() < 0.2 else life.approved
         more = life.asked.increment(self.amount(), approved=heard, at=life.shopper.at)
+        if self.chance.random() < 0.3:
+            more = replace(more, method=self.method())
         if self.chance.random() < 0.2:
             more = replace(more, approved_amount=self.chance.randint(0, more.approved_amount))
         life.asked = self.with_cash(more)
-        self.ask(life, life.shopper.event(life.asked))
+        self.ask(life, life.event)
 
     def asks_anew(self) -> None:
         if self.lives:
             life = self.chance.choice(self.lives[-4:])
-            self.ask(life, life.shopper.event(life.asked))
+            self.ask(life, life.event)
 
     def asks_out_of_order(self) -> None:
         """The request before comes after the one it led to, if it comes at all."""
@@ -377,7 +416,7 @@ class Story:
         approved = first.amount if self.chance.random() < 0.7 else 0
         more = first.increment(self.amount(), approved=approved, at=life.shopper.at)
         life.asked = self.with_cash(more)
-        self.ask(life, life.shopper.event(life.asked))
+        self.ask(life, life.event)
         answered = life.approved
         if self.chance.random() < 0.7:
             before = everything_spent()[first.authorization_id].counted
@@ -426,6 +465,7 @@ def test_whatever_is_asked_in_whatever_order_no_limit_is_exceeded_and_none_is_le
         check_rows()
     assert differences() == []
     assert differences_piecemeal(monkeypatch) == []
+    assert redecided() == []
     # Full enough that the limits were in the way.
     assert story.reasons["approved"] >= 5
     assert story.reasons["amount_limit_exceeded"] + story.reasons["partial"] >= 2

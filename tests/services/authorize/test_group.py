@@ -97,11 +97,13 @@ LIMITS = {
         {"amount": 12_000, "interval": "monthly"},
         {"amount": 2_500, "interval": "daily", "categories": [MERCHANTS[1].category]},
         {"amount": 2_000, "interval": "daily", "cash_only": True},
+        {"amount": 3_000, "interval": "daily", "card_presences": ["not_present"]},
         {"attempts": 4, "interval": "daily", "declined_only": True},
     ],
     "Holder": [
         {"amount": 8_000, "interval": "rolling", "hours": 5},
         {"count": 6, "interval": "rolling", "days": 2},
+        {"count": 4, "interval": "rolling", "days": 2, "authorization_methods": ["chip"]},
         {"attempts": 5, "interval": "rolling", "hours": 6, "countries": [MERCHANTS[0].country]},
     ],
 }
@@ -181,6 +183,7 @@ class World:
             merchant=MERCHANTS[step.merchant],
             is_amount_controllable=step.kind == "in part",
             cashback=step.amount // 2 if step.kind == "cash" else None,
+            method=("chip", "online")[step.which % 2],
         )
         life = life_of(purchase, shopper)
         self.lives.append(life)

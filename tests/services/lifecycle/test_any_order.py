@@ -42,7 +42,10 @@ LIMITS = [
     {"amount": 10_000_000, "interval": "monthly", "categories": [MERCHANTS[1].category]},
     {"count": 1_000, "interval": "weekly"},
     {"amount": 10_000_000, "interval": "daily", "cash_only": True},
+    {"amount": 10_000_000, "interval": "weekly", "card_presences": ["not_present"]},
+    {"count": 1_000, "interval": "daily", "authorization_methods": ["chip"]},
 ]
+METHODS = ("chip", "online", "keyed_in")
 STEPS = (
     *("capture", "capture a part", "capture too much", "refund", "increment", "increment"),
     *("not approved", "lower", "void", "expire", "nothing held", "too late", "wrong answer"),
@@ -55,7 +58,10 @@ def lived(
     """All events of a life, in the order in which they happened."""
     shopper = Shopper(card_id=f"ic_{place % 2 + 1}", at=at)
     purchase = shopper.purchase(
-        first, merchant=MERCHANTS[merchant], authorization_id=f"iauth_{place}"
+        first,
+        merchant=MERCHANTS[merchant],
+        method=METHODS[(first + at) % len(METHODS)],
+        authorization_id=f"iauth_{place}",
     )
     life = life_of(purchase, shopper, balances=balances)
     life.ask(at=at)
@@ -122,7 +128,8 @@ def purchases() -> dict[str, Any]:
     """Rows that count or are open, with the sum of their ledger: what moved away left nothing."""
     columns = (
         *("status", "captured_amount", "is_held", "counted_amount", "counted_cash"),
-        *("refunded_amount", "count", "cash_count", "books"),
+        *("refunded_amount", "count", "cash_count", "books", "card_presence"),
+        "authorization_method",
     )
     found = {}
     for row in Authorization.objects.all():

@@ -62,6 +62,8 @@ POLICIES: dict[str, Json] = {
             {"amount": 9_000, "interval": "monthly", "month_starts": 19},
             {"amount": 7_000, "interval": "weekly", "except_countries": ["DE"]},
             {"count": 20, "interval": "rolling", "days": 9, "except_merchants": ["boulangerie"]},
+            {"amount": 6_000, "interval": "weekly", "card_presences": ["not_present"]},
+            {"count": 25, "interval": "rolling", "days": 9, "authorization_methods": ["chip"]},
             {"count": 40, "interval": "quarterly", "year_starts": "11-18"},
             {"amount": 90_000, "interval": "yearly", "year_starts": "11-18"},
         ],
@@ -143,8 +145,12 @@ def test_what_is_shown_is_what_the_next_decision_finds(seed: int) -> None:
         shopper = chance.choice(household.shoppers)
         asking = Shopper(card_id=shopper.card_id, card=shopper.card, at=chance.choice(instants))
         merchant = chance.choice([BAKERY, BAKERY, ABROAD, CASH_MACHINE])
-        check_next_decision(asking, merchant=merchant)
-        asking.asks(chance.randint(1, 1_500), merchant=merchant)
+        facts: Json = {
+            "merchant": merchant,
+            "method": chance.choice(["chip", "online", "keyed_in"]),
+        }
+        check_next_decision(asking, **facts)
+        asking.asks(chance.randint(1, 1_500), **facts)
         if chance.random() < 0.2:
             refund(chance)
         if chance.random() < 0.1:

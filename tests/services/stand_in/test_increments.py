@@ -40,6 +40,10 @@ NOT_ON_CASINOS, NOT_ABROAD = (
 )
 NOT_AT_NINON = LIMIT | {"except_merchants": ["Ninon"]}
 LEAVING_OUT = [NOT_ON_CASINOS, NOT_ABROAD, NOT_AT_NINON]
+IN_PERSON, BY_CHIP = (
+    LIMIT | {"card_presences": ["present"]},
+    LIMIT | {"authorization_methods": ["chip"]},
+)
 AT_PUMPS = LIMIT | {"categories": ["5542"]}
 ALLOWED: dict[str, Any] = {"stand_in_amount": 8_000, "stand_in_cap": 30_000}
 
@@ -101,7 +105,11 @@ def replay(host: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", [ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, AT_PUMPS, *LEAVING_OUT]
+    "limit",
+    [
+        *(ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, AT_PUMPS, *LEAVING_OUT),
+        *(IN_PERSON, BY_CHIP, LIMIT | {"authorization_methods": ["swipe"]}),
+    ],
 )
 def test_a_limit_that_asks_for_the_merchant_binds_whoever_asks_now(limit: dict[str, Any]) -> None:
     """Its policy allows nothing in stand-in, so nothing that the limit may concern is approved."""
@@ -117,7 +125,11 @@ def test_on_cash_alone_it_binds_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", [ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, ON_CASH, *LEAVING_OUT]
+    "limit",
+    [
+        *(ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, ON_CASH, *LEAVING_OUT),
+        *(IN_PERSON, BY_CHIP),
+    ],
 )
 def test_a_limit_that_asks_for_the_merchant_grants_nothing(limit: dict[str, Any]) -> None:
     purchase = begun(is_known=False, spending_limits=[limit], **ALLOWED)
@@ -180,6 +192,27 @@ def test_limits_keep_the_merchant_that_the_purchase_began_with() -> None:
     assert reason(increment(purchase)) == "approved"
     purchase = begun(unlimited=True, spending_limits=[ON_RESTAURANTS])
     assert reason(increment(purchase)) == "stand_in"
+
+
+def test_limits_keep_how_the_card_was_used_when_the_purchase_began() -> None:
+    """It began by chip; the increment is keyed in."""
+    purchase = begun(unlimited=True, spending_limits=[BY_CHIP])
+    more = replace(increment(purchase, merchant=RESTAURANT), method="keyed_in")
+    assert reason(more) == "stand_in"
+    keyed_in = LIMIT | {"authorization_methods": ["keyed_in"]}
+    purchase = begun(unlimited=True, spending_limits=[keyed_in])
+    more = replace(increment(purchase, merchant=RESTAURANT), method="keyed_in")
+    assert reason(more) == "approved"
+
+
+def test_a_grant_must_concern_both_ways_of_using_the_card(host: Path) -> None:
+    purchase = begun(spending_limits=[BY_CHIP], **ALLOWED)
+    more = replace(increment(purchase, merchant=RESTAURANT), method="keyed_in")
+    assert reason(more, event_id="evt_more") == "no_policy"
+    assert reason(increment(purchase, merchant=RESTAURANT)) == "approved"
+    replay(host)
+    assert redecide("evt_more") == []
+    assert contradictions() == []
 
 
 def test_a_grant_must_concern_both_merchants(host: Path) -> None:

@@ -35,7 +35,7 @@ from tests.support.stand_in import delivery, on_this_host, stood_in
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CARDS = 3
-OF_CARD, OF_HOLDER, OF_GROUP = 700, 900, 1_500
+OF_CARD, OF_HOLDER, OF_GROUP, ONLINE = 700, 900, 1_500, 450
 CAP_OF_CARD, CAP_OF_GROUP = 500, 800
 _numbers = count(1)
 
@@ -73,6 +73,7 @@ class Desk:
             limits = [
                 {"amount": OF_CARD, "interval": "all_time"},
                 {"count": 6, "interval": "rolling", "days": 2},
+                {"amount": ONLINE, "interval": "all_time", "authorization_methods": ["online"]},
             ]
             in_force(f"Card {card.pk}", to={"card": card}, spending_limits=limits, **allowance)
         for holder in holders:
@@ -86,7 +87,8 @@ class Desk:
         card = self.cards[place]
         holder = card.cardholder_id or ""
         shopper = Shopper(card_id=card.pk, cardholder_id=holder, at=self.began)
-        return shopper.event(shopper.purchase(amount))
+        method = "online" if amount % 2 else "chip"
+        return shopper.event(shopper.purchase(amount, method=method))
 
     def asks(self, place: int, event: samples.Json, *, is_outage: bool) -> None:
         asked = delivery(event)
@@ -114,7 +116,9 @@ class Desk:
         assert max(by_card) <= OF_CARD
         assert _sum(self.approved, [0, 1]) <= OF_HOLDER
         assert _sum(self.approved, range(CARDS)) <= OF_GROUP
+        online = {key: spent for key, spent in self.approved.items() if spent[1] % 2}
         for place in range(CARDS):
+            assert _sum(online, [place]) <= ONLINE
             assert sum(card == place for card, _ in self.approved.values()) <= 6
             assert _sum(self.stood_in, [place]) <= CAP_OF_CARD
         assert _sum(self.stood_in, range(CARDS)) <= CAP_OF_GROUP
