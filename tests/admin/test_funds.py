@@ -44,6 +44,8 @@ def test_an_operator_adds_money_beside_the_bar_and_takes_some_out(
     page = card_page(operator)
     assert enter_url(policy) in page
     assert "Add or take money" in page
+    declines = operator.get("/admin/authorizations/decision/").content.decode()
+    assert 'desk-badge--partial">Not enough funds' in declines
     assert "nothing left of €0.00 added" in page
     answer = operator.post(enter_url(policy), typed("2,000.00"), follow=True)
     assert "€2,000.00 added, from the next purchase on." in unescape(answer.content.decode())

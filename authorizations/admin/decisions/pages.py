@@ -34,6 +34,7 @@ _CATCH_UP_S = 0.05
 _LIMITS = {
     DeclineReason.ATTEMPT_LIMIT_EXCEEDED,
     DeclineReason.AMOUNT_LIMIT_EXCEEDED,
+    DeclineReason.FUNDS_EXCEEDED,
     DeclineReason.COUNT_LIMIT_EXCEEDED,
 }
 _NO_RULES = {
