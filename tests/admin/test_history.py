@@ -20,6 +20,7 @@ from authorizations.models import (
     Policy,
     PolicyVersion,
 )
+from authorizations.services.policies.assignments import change_each
 from authorizations.services.policies.files import import_policies
 from authorizations.services.runtime.actor import acting
 from tests.admin import pages
@@ -116,6 +117,17 @@ def test_an_assignment_names_its_target(policy: Policy) -> None:
     Cardholder.objects.create(pk="ich_1", name="Ada")
     policy.assignments.create(cardholder_id="ich_1")
     assert said(policy) == ["Now applies to: the cardholder Ada"]
+
+
+def test_whose_own_the_limits_are_is_said_when_it_changes(policy: Policy) -> None:
+    assignment = policy.assignments.get()
+    change_each(policy, assignment, "cardholder")
+    assert said(policy) == ["Limits of every card: each card's own → each cardholder's own"]
+    policy.assignments.all().delete()
+    team = CardGroup.objects.create(name="Team")
+    assignment = policy.assignments.create(group=team)
+    change_each(policy, assignment, "card")
+    assert said(policy) == ["Limits of the group Team: one shared budget → each card's own"]
 
 
 def test_roles_rights_and_passwords_of_users_are_told(login: Login) -> None:

@@ -11,7 +11,9 @@ from authorizations.admin.shared.links import card_words
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card, HistoryEntry
 from authorizations.models.history import TRACKED, Kind
+from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.words import budget_words
 from authorizations.rules.policy.differences import NOTHING, PolicyEdit, differences
 from authorizations.services.queries.history import contents_of
 
@@ -113,6 +115,10 @@ def _version(entry: HistoryEntry, row: Row | None) -> str:
 
 
 def _assignment(entry: HistoryEntry) -> Words:
+    was, is_now = entry.before, entry.after
+    if was and is_now and _target(entry, was) == _target(entry, is_now):
+        yield PolicyEdit(f"Limits of {_target(entry, is_now)}", _whose(was), _whose(is_now))
+        return
     if entry.before:
         yield PolicyEdit("No longer applies to", entries=(_target(entry, entry.before),))
     if entry.after:
@@ -127,6 +133,11 @@ def _target(entry: HistoryEntry, row: Row) -> str:
     if row["card_id"]:
         return f"the card {name_of(entry, 'card', row['card_id'])}"
     return "every card"
+
+
+def _whose(row: Row) -> str:
+    """Whose own the limits are where the policy is assigned to a group or every card."""
+    return budget_words(ScopeKind.GROUP if row["group_id"] else ScopeKind.PROGRAM, row["each"])
 
 
 def _card(entry: HistoryEntry) -> Words:

@@ -3,6 +3,7 @@
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from authorizations.admin.stops.words import said
 from authorizations.models import Instruction
@@ -33,4 +34,4 @@ def sentence(row: Instruction) -> str:
     kind = scope_of(row.scope).kind
     if row.kind == Instruction.Kind.FREEZE:
         return f"{FROZEN[kind]}{said(row)}."
-    return f"{blocked_words(row.terms)} is blocked {WHERE[kind]}{said(row)}."
+    return f"{capfirst(blocked_words(row.terms))} is blocked {WHERE[kind]}{said(row)}."

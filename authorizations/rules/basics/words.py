@@ -146,6 +146,12 @@ def whose_words(kind: ScopeKind, each: str | None) -> str:
     return f"each {each}'s own{within}"
 
 
+def budget_words(kind: ScopeKind, each: str | None) -> str:
+    """Whose the limits are at a group or the program: "one shared budget", "each card's own"."""
+    usual = "each card's own" if kind is ScopeKind.PROGRAM else "one shared budget"
+    return whose_words(kind, each) or usual
+
+
 def through_words(kind: ScopeKind, each: str | None) -> str:
     """What a policy applies through: "card", "group, each card's own"."""
     return ", ".join(filter(None, (kind.value, whose_words(kind, each))))

@@ -6,7 +6,7 @@ from typing import Any
 from authorizations.rules.basics.filters import merchant_words
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.purchase_exceptions import PurchaseException, Waiver
-from authorizations.rules.basics.words import all_of, code_words, figure_words, instant_words
+from authorizations.rules.basics.words import all_of, category_label, figure_words, instant_words
 from authorizations.rules.decision.values import Check, DeclineReason
 from authorizations.rules.wording.reasons import label
 from authorizations.rules.wording.sentences import limit_words
@@ -47,7 +47,7 @@ def waiver_words(waiver: Waiver, limit: str = "") -> str:
     if waiver.limit:
         return f"{limit or 'a limit that is gone'} of {waiver.policy}"
     if waiver.block:
-        return f"the block of {blocked_words(waiver.block).lower()}"
+        return f"the block of {blocked_words(waiver.block)}"
     reason = DeclineReason(waiver.reason)
     of = f" of {waiver.policy}" if waiver.policy else ""
     return f"“{label(reason)}”{of}"
@@ -59,5 +59,5 @@ def allowed_words(terms: Mapping[str, Any]) -> str:
     if merchant := terms.get("merchant"):
         place = f" at merchant {merchant_words(merchant)}"
     elif category := terms.get("category"):
-        place = f" for category {code_words(category)}"
+        place = f" for category {category_label(category)}"
     return f"up to {format_money(terms['up_to'], terms['currency'])}{place}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.filters import merchant_words
-from authorizations.rules.basics.words import code_words, instant_words
+from authorizations.rules.basics.words import category_label, instant_words
 from authorizations.rules.decision.values import Check, DeclineReason
 
 FROZEN = {
@@ -47,17 +47,18 @@ def stop_sentence(check: Check) -> str:
     scope = check.scope.kind if check.scope else ScopeKind.CARD
     stopped = FROZEN[scope]
     if check.rule is not DeclineReason.CARD_FROZEN:
-        stopped = f"{blocked_words(check.limit)} is blocked {WHERE[scope]}"
+        blocked = blocked_words(check.limit)
+        stopped = f"{blocked[0].upper()}{blocked[1:]} is blocked {WHERE[scope]}"
     return f"{stopped}{_until(check.limit)}{_by(check.limit)}."
 
 
 def blocked_words(terms: Mapping[str, Any]) -> str:
-    """What a block is about: "Merchant Uber", "Category fast food restaurants", "Country FR"."""
+    """What a block is about: "merchant Uber", "category fast food restaurants", "country FR"."""
     if merchant := terms.get("merchant"):
-        return f"Merchant {merchant_words(merchant)}"
+        return f"merchant {merchant_words(merchant)}"
     if category := terms.get("category"):
-        return f"Category {code_words(category)}"
-    return f"Country {terms['country']}"
+        return f"category {category_label(category)}"
+    return f"country {terms['country']}"
 
 
 def _until(limit: Mapping[str, Any]) -> str:

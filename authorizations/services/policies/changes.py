@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from authorizations.rules.basics.controls import LimitControl, ScopeKind
 from authorizations.rules.basics.words import (
     asleep_words,
+    budget_words,
     figure_words,
     gained_words,
     instant_words,
@@ -162,9 +163,8 @@ class EachChange(NamedTuple):
     target: Target
 
     def __str__(self) -> str:
-        usual = "each card's own" if self.target.kind is ScopeKind.PROGRAM else "one shared budget"
         was, is_now = (
-            whose_words(target.kind, target.each) or usual for target in (self.before, self.target)
+            budget_words(target.kind, target.each) for target in (self.before, self.target)
         )
         return f"{replace(self.target, each='')}: {was} -> {is_now}"
 
@@ -183,7 +183,7 @@ class StopChange:
         if isinstance(listed, ListedException):
             what = f"One purchase {allowed_words(dict(listed.terms))}"
         elif listed.terms:
-            what = blocked_words(dict(listed.terms))
+            what = f"Block of {blocked_words(dict(listed.terms))}"
         until = f", until {instant_words(listed.until, 'UTC')}" if listed.until else ""
         yield f"  + {what}, for {where}{until}: {listed.reason}"
 

@@ -54,7 +54,7 @@ def test_a_file_freezes_and_blocks_what_it_lists() -> None:
     ]
     lines = list(changes.lines())
     assert "  + Freeze, for cardholder ich_3: Left the company" in lines
-    assert "  + Merchant network id 1234567890, for group Drivers: Fraud" in lines
+    assert "  + Block of merchant network id 1234567890, for group Drivers: Fraud" in lines
     assert Shopper(card_id="ic_3", cardholder_id="ich_3").reason(100) == "card_frozen"
     assert Shopper(card_id="ic_1", cardholder_id="ich_1").reason(100) == "card_frozen"
     casino = MERCHANTS[0]._replace(category="betting_casino_gambling", mcc="7995")
