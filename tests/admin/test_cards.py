@@ -329,6 +329,17 @@ class TestMetadata:
         card.refresh_from_db()
         assert (card.group, card.grouped_by) == (drivers, "rule")
 
+    def test_a_group_and_the_rules_can_not_be_chosen_together(
+        self, operator: Client, drivers: CardGroup
+    ) -> None:
+        card, other = Card.objects.get(pk="ic_2"), CardGroup.objects.create(name="Others")
+        url = pages.change_url(card)
+        operator.post(url, {"group": drivers.pk})
+        found = errors(operator.post(url, {"group": other.pk, "by_metadata": "on"}))
+        assert found == {"by_metadata": ["Choose a group above, or switch this on: not both."]}
+        card.refresh_from_db()
+        assert (card.group, card.grouped_by) == (drivers, "hand")
+
     def test_turned_off_it_keeps_the_group_by_hand(
         self, operator: Client, drivers: CardGroup
     ) -> None:

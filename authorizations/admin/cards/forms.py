@@ -65,6 +65,18 @@ class CardGroupingForm(ModelForm[Card]):
         is_by_rule = grouped_by == Card.GroupedBy.RULE or not (grouped_by or is_grouped)
         self.initial["by_metadata"] = is_by_rule
 
+    def clean(self) -> None:
+        super().clean()
+        is_chosen = "group" in self.changed_data and self.cleaned_data.get("group")
+        if is_chosen and self.follows_metadata:
+            text = "Choose a group above, or switch this on: not both."
+            self.add_error("by_metadata", text)
+
+    @property
+    def follows_metadata(self) -> bool:
+        """Whether the groups' rules are to choose from now on."""
+        return "by_metadata" in self.changed_data and bool(self.cleaned_data.get("by_metadata"))
+
 
 class CardholderForm(ModelForm[Cardholder]):
     id = forms.CharField(

@@ -55,8 +55,11 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
     actions_detail = ("freeze", "unfreeze")
     fieldsets = (
         (
-            "Shared budget",
-            {"fields": ("group",), "description": "The cards of a group share its limits."},
+            "Card group",
+            {
+                "fields": ("group",),
+                "description": "What is assigned to the group applies to this card.",
+            },
         ),
     )
     add_fieldsets = (
@@ -129,7 +132,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
         if not change:
             add_unless_known(obj)
         elif {"group", "by_metadata"}.intersection(form.changed_data):
-            follows = form.cleaned_data.get("by_metadata") and "by_metadata" in form.changed_data
+            follows = isinstance(form, CardGroupingForm) and form.follows_metadata
             moved = follow_metadata(obj.pk) if follows else move(obj.pk, obj.group)
             asking.require(request, lost=moved.without_grant, begun=moved.begun)
             warn_of_lost_grants(request, moved.without_grant)
