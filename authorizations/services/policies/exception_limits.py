@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 from django.utils import timezone
 
-from authorizations.models import ExceptionLimit, FundEntry, Instruction
-from authorizations.rules.basics.controls import Scope, scope_key
+from authorizations.models import Card, ExceptionLimit, FundEntry, Instruction
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.policy.document import controls
 from authorizations.services.policies import stops
@@ -55,14 +55,22 @@ def limit_of(user: User, currency: str) -> int | None:
 
 def given(scope: Scope, currency: str) -> int:
     """What a scope has in force, or got within 24 hours, beyond what its policies say."""
-    since, key = timezone.now() - _LATELY, scope_key(scope)
+    since, keys = timezone.now() - _LATELY, _keys(scope)
     is_new_or_holds = Q(starts_at__gt=since) | Q(pk__in=stops.holding().values("pk"))
-    rows = Instruction.objects.filter(is_new_or_holds, scope=key, terms__currency=currency)
+    rows = Instruction.objects.filter(is_new_or_holds, scope__in=keys, terms__currency=currency)
     entries = FundEntry.objects.filter(
-        scope=key, currency=currency, amount__gt=0, entered_at__gt=since
+        scope__in=keys, currency=currency, amount__gt=0, entered_at__gt=since
     )
     given = sum(_beyond(row) for row in rows.select_related("policy__current_version"))
     return given + sum(entry.amount for entry in entries)
+
+
+def _keys(scope: Scope) -> list[str]:
+    """The keys of a scope; a card is one with the cards that it replaces and that replace it."""
+    if scope.kind is not ScopeKind.CARD:
+        return [scope_key(scope)]
+    chain = Card.objects.filter(root__in=Card.objects.filter(pk=scope.id).values("root"))
+    return [scope_key(Scope(scope.kind, pk)) for pk in chain.values_list("pk", flat=True)]
 
 
 def _beyond(row: Instruction) -> int:

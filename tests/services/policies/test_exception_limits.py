@@ -84,6 +84,19 @@ def test_each_scope_has_its_own_and_less_than_the_policy_is_nothing_given(give: 
         give(raise_by=1)
 
 
+def test_the_cards_of_a_chain_are_one_card(give: Any, add: Any, operator: User) -> None:
+    Shopper(card_id="ic_new", card={"replacement_for": "ic_ada"}).reason(0)
+    give(raise_by=10_000)
+    add(5_000)
+    until, waives = timezone.now() + timedelta(minutes=60), [Waiver(DeclineReason.NO_POLICY)]
+    known: Any = {"currency": "eur", "until": until, "by": operator, "reason": "Till"}
+    with pytest.raises(StopError, match=r"€150\.00 is left"):
+        purchase_exceptions.allow_once("ic_new", waives, up_to=15_001, **known)
+    purchase_exceptions.allow_once("ic_new", waives, up_to=15_000, **known)
+    with pytest.raises(StopError, match=r"€0\.00 is left"):
+        give(raise_by=1)
+
+
 def test_an_exception_counts_with_its_amount_used_or_not(give: Any, operator: User) -> None:
     waiver = Waiver(DeclineReason.NO_POLICY)
     until = timezone.now() + timedelta(minutes=60)
