@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from authorizations.models import DecidedBy, Decision, Instruction
-from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.decision.fuel import fuel_hold
@@ -124,17 +124,30 @@ def allow_once(
     if currency not in known_currencies():
         raise StopError("Choose the currency of the card.")
     scope = Scope(ScopeKind.CARD, card_id)
+    says = terms(waives, place or {}, up_to=up_to, currency=currency, decision=decision)
     if not is_import:
         exception_limits.check(by, scope, currency, up_to)
+        _refuse_twice(scope, says, until=until, reason=reason)
     return stops.write(
         Instruction.Kind.EXCEPTION,
         scope,
-        terms(waives, place or {}, up_to=up_to, currency=currency, decision=decision),
+        says,
         by=by,
         reason=reason,
         until=until,
         reference=reference,
     )
+
+
+def _refuse_twice(scope: Scope, says: Mapping[str, Any], *, until: datetime, reason: str) -> None:
+    """Raises StopError where the same is in force already: as a form that was sent twice."""
+    stops.one_at_a_time("exceptions")
+    same = in_force().filter(scope=scope_key(scope), terms=says, ends_at=until)
+    if same.filter(reason=stops.line("Reason", reason)).exists():
+        raise StopError(
+            "This is allowed once already, with the same end and reason: to allow it twice, give a "
+            "different reason."
+        )
 
 
 def terms(
