@@ -117,6 +117,17 @@ def test_it_is_listed_on_the_cards_page_and_withdrawn_in_one_click(operator: Cli
     assert ADA.reason(54_000, merchant=HOTEL) == "amount_limit_exceeded"
 
 
+def test_a_form_that_is_sent_twice_allows_one_purchase(operator: Client) -> None:
+    fields = usual(operator)
+    for _ in range(2):
+        html = sent(operator, FROM_DECISION, **fields)
+    assert "This is allowed once already, with the same end and reason" in html
+    assert Instruction.objects.count() == 1
+    assert "Allowed once" in sent(operator, FROM_DECISION, **fields | {"reason": "The way back"})
+    reasons = [ADA.reason(54_000, merchant=HOTEL) for _ in range(3)]
+    assert reasons == ["approved", "approved", "amount_limit_exceeded"]
+
+
 def test_what_ran_out_unused_is_said(operator: Client) -> None:
     sent(operator, FROM_DECISION, **usual(operator))
     [row] = Instruction.objects.all()
@@ -198,6 +209,7 @@ def test_by_hand_from_the_cards_page(operator: Client) -> None:
         ({"merchant": "x", "category": "bakeries"}, "not both"),
         ({"category": "nonsense"}, "Choose one of the list."),
         ({"merchant": "Café", "manner": "network_id"}, "Copy the network id from a purchase"),
+        ({"merchant": "Hotel Lepic", "manner": "network_id"}, "choose how the name is matched"),
     ],
 )
 def test_by_hand_what_is_not_clear_is_asked_again(

@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
-from authorizations.admin.shared.choices import MANNERS
+from authorizations.admin.shared.choices import MANNERS, name_given_as_id
 from authorizations.rules.basics.filters import Manner, MerchantEntry
 
 _INPUT, _SELECT = " ".join(INPUT_CLASSES), " ".join(SELECT_CLASSES)
@@ -84,14 +84,9 @@ class MerchantsField(forms.Field):
         return _entries(value or [])
 
     def validate(self, value: list[MerchantEntry]) -> None:
-        """Refuse a name given as a network id, which would match nothing."""
         for entry in value:
-            named = "" if isinstance(entry, str) else entry.get(Manner.NETWORK_ID, "")
-            if named and not any(character.isdigit() for character in named):
-                raise forms.ValidationError(
-                    f"\N{LEFT DOUBLE QUOTATION MARK}{named}\N{RIGHT DOUBLE QUOTATION MARK} has no "
-                    "digits, unlike a network id: choose how the name is matched."
-                )
+            if wrong := name_given_as_id(entry):
+                raise forms.ValidationError(wrong)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         return _entries(data or [])

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2Widget
 
 from authorizations.rules.basics.countries import known_countries
-from authorizations.rules.basics.filters import Manner, known_categories
+from authorizations.rules.basics.filters import Manner, MerchantEntry, known_categories
 from authorizations.rules.basics.money import known_currencies
 from authorizations.rules.basics.words import WEEKDAYS, category_title
 from authorizations.rules.kinds.schedule import DAYS
@@ -32,6 +32,20 @@ MANNERS = {
     Manner.ID_OR_CONTAINS: "Id or part of the name",
 }
 """The network id comes first, as it has no other spellings."""
+
+
+def name_given_as_id(entry: MerchantEntry) -> str:
+    """Why an entry is refused that gives a name as a network id, and so would match nothing.
+
+    "" if it does not.
+    """
+    named = "" if isinstance(entry, str) else entry.get(Manner.NETWORK_ID, "")
+    if not named or any(character.isdigit() for character in named):
+        return ""
+    return (
+        f"\N{LEFT DOUBLE QUOTATION MARK}{named}\N{RIGHT DOUBLE QUOTATION MARK} has no digits, "
+        "unlike a network id: choose how the name is matched."
+    )
 
 
 class Options:

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from authorizations.admin.shared.choices import MANNERS
+from authorizations.admin.shared.choices import MANNERS, name_given_as_id
 from authorizations.rules.basics.filters import Manner
 from authorizations.rules.basics.merchant_entries import merchant
 
@@ -38,7 +38,10 @@ def merchant_terms(form: forms.Form) -> dict[str, Any]:
     found = form.cleaned_data
     manner, text = found.get("manner") or Manner.NETWORK_ID, found["merchant"]
     try:
-        return {"merchant": merchant(text if manner == Manner.ID_OR_CONTAINS else {manner: text})}
-    except ValueError as wrong:
-        form.add_error("merchant", str(wrong))
+        entry = merchant(text if manner == Manner.ID_OR_CONTAINS else {manner: text})
+    except ValueError as unreadable:
+        form.add_error("merchant", str(unreadable))
         return {}
+    if wrong := name_given_as_id(entry):
+        form.add_error("merchant", wrong)
+    return {"merchant": entry}
