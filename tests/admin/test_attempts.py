@@ -32,6 +32,13 @@ def shown(client: Client, row: Card | Decision) -> str:
     return unescape(client.get(pages.change_url(row)).content.decode())
 
 
+def test_a_freeze_of_no_minutes_is_no_freeze_for_good(operator: Client, policy: Policy) -> None:
+    url = pages.change_url(policy)
+    sent = as_shown(operator, url) | {f"{LIMITS}-0-then_freeze_minutes": "0"}
+    assert list(errors(operator.post(url, sent))) == [f"{LIMITS}-0-then_freeze_minutes"]
+    assert says(policy)[LIMITS][0]["then_freeze_minutes"] == 90
+
+
 @pytest.mark.parametrize(
     ("typed", "kept"),
     [

@@ -244,7 +244,7 @@ class LimitForm(RowForm):
         super().clean()
         data = self.cleaned_data
         read_money(self, "amount", data.get("currency") or edited(self.policy)["currency"] or "")
-        if data.get("then_freeze_minutes") and not data.get("then_freeze"):
+        if data.get("then_freeze_minutes") is not None and not data.get("then_freeze"):
             unasked = "Switch the freeze on, or leave this empty."
             self.add_error("then_freeze_minutes", unasked)
         interval = data.get("interval")
@@ -270,7 +270,8 @@ class LimitForm(RowForm):
             given["declined_only"] = True
         if data.get("then_freeze"):
             minutes = data.get("then_freeze_minutes")
-            given |= {"then_freeze_minutes": minutes} if minutes else {"then_freeze": True}
+            forever = minutes is None
+            given |= {"then_freeze": True} if forever else {"then_freeze_minutes": minutes}
         if unit := data.get("rolling_unit"):
             given[unit] = data.get("rolling_length")
         month, day = data.get("year_starts_month"), data.get("year_starts_day")
