@@ -121,6 +121,29 @@ def test_an_address_that_names_nothing_is_not_found(
     assert operator.get(enter_url(policy, **query)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("currency", "sentences"),
+    [
+        ("jpy", ["In JPY.", "Such as ¥1,250"]),
+        ("kwd", ["In KWD.", "Such as KWD 1,250.000"]),
+    ],
+)
+def test_the_page_says_in_which_currency_an_amount_is(
+    operator: Client, currency: str, sentences: list[str]
+) -> None:
+    amount = {"key": "most", "amount": 5_000, "interval": "monthly"}
+    policy = in_force("Team", currency=currency, spending_limits=[*LIMITS, amount])
+    ADA.asks(0)
+    query = enter_url(policy, limit="most").partition("?")[2]
+    for url in (enter_url(policy), f"/admin/authorizations/instruction/own/?{query}"):
+        page = unescape(operator.get(url).content.decode())
+        assert [one for one in sentences if one not in page] == []
+    refused = operator.post(enter_url(policy), typed("1.2345"))
+    assert "decimals" in unescape(refused.content.decode())
+    operator.post(enter_url(policy), typed("1,250"))
+    assert FundEntry.objects.get().amount == {"jpy": 1_250, "kwd": 1_250_000}[currency]
+
+
 def test_auditors_read_funds_and_enter_none(auditor: Client, policy: Policy) -> None:
     assert "Add or take money" not in card_page(auditor)
     assert auditor.get(enter_url(policy)).status_code == 403

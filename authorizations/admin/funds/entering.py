@@ -10,7 +10,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWid
 
 from authorizations.admin.shared.limits import limit_in
 from authorizations.admin.shared.links import page_of, staff
-from authorizations.admin.shared.money import MoneyField, read_money
+from authorizations.admin.shared.money import MoneyField, in_currency, read_money
 from authorizations.models import FundEntry
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.basics.money import format_money
@@ -45,6 +45,7 @@ class FundsForm(forms.Form):
     def __init__(self, *args: Any, currency: str, **options: Any) -> None:
         super().__init__(*args, **options)
         self._currency = currency
+        in_currency(self.fields["amount"], currency)
 
     def clean(self) -> None:
         super().clean()

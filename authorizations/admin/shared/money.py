@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.rules.basics.money import parse_money
+from authorizations.rules.basics.money import exponent, format_money, parse_money
 
 
 class MoneyField(forms.CharField):
@@ -15,6 +15,13 @@ class MoneyField(forms.CharField):
         attrs = {"inputmode": "decimal", "autocomplete": "off", "placeholder": "Such as 1,250.00"}
         options.setdefault("widget", UnfoldAdminTextInputWidget(attrs=attrs))
         super().__init__(required=False, empty_value=None, max_length=100, **options)
+
+
+def in_currency(field: forms.Field, currency: str) -> None:
+    """Say beside a field in which currency its amount is, with an example."""
+    example = format_money(1250 * 10 ** exponent(currency), currency)
+    field.help_text = f"In {currency.upper()}."
+    field.widget.attrs["placeholder"] = f"Such as {example}"
 
 
 def read_money(form: forms.BaseForm, name: str, currency: str) -> None:

@@ -19,7 +19,7 @@ from unfold.widgets import (
 
 from authorizations.admin.shared.choices import categories, choose_one
 from authorizations.admin.shared.links import card_words, staff
-from authorizations.admin.shared.money import MoneyField, read_money
+from authorizations.admin.shared.money import MoneyField, in_currency, read_money
 from authorizations.admin.stops.merchants import manner_field, merchant_field, merchant_terms
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Card, Decision, Instruction
@@ -59,7 +59,7 @@ class _AllowForm(EndAndReason):
         self.fields["until"].required = True
         self.fields["until"].help_text = "Whatever is not used by then runs out."
         self.fields["until"].error_messages["required"] = "Say until when it holds."
-        self.fields["up_to"].help_text = f"In {currency.upper()}."
+        in_currency(self.fields["up_to"], currency)
 
     def clean(self) -> None:
         super().clean()

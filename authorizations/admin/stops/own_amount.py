@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 from authorizations.admin.shared.limits import limit_in
 from authorizations.admin.shared.links import page_of, staff
 from authorizations.admin.shared.moments import moment_field
-from authorizations.admin.shared.money import MoneyField, read_money
+from authorizations.admin.shared.money import MoneyField, in_currency, read_money
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Instruction
@@ -42,6 +42,8 @@ class OwnAmountForm(EndAndReason):
         if limit.amount is None:
             self.fields["amount"].label = f"Number of {limit_noun(limit)}s"
             self.fields["amount"].widget.attrs["placeholder"] = "Such as 5"
+        else:
+            in_currency(self.fields["amount"], limit.currency)
 
     def clean(self) -> None:
         super().clean()
