@@ -221,3 +221,27 @@ def test_a_list_of_planned_policies_asks_as_often_as_one_of_others(
     for number in range(3, 9):
         plan(in_force(f"Other {number}"), 1, ends_at=timezone.now() + HOUR)
     assert queries() == few
+
+
+def test_what_a_policy_file_planned_was_planned_by_a_command(
+    operator: Client, policy: Policy
+) -> None:
+    plan(policy, 5_000, begins_at=timezone.now() + HOUR)
+    for url in (pages.change_url(policy), IN_FORCE):
+        assert ", by a command: Season" in html(operator, url)
+
+
+def test_a_version_that_waits_for_another_to_end_is_not_called_over(
+    operator: Client, policy: Policy
+) -> None:
+    plan(policy, 5_000, ends_at=timezone.now() + HOUR)
+    [first, for_a_time] = policy.versions.order_by("number")
+    assert "Not in force" in html(operator, pages.change_url(first))
+    assert "No longer in force" not in html(operator, pages.change_url(first))
+    assert "Not in force" not in html(operator, pages.change_url(for_a_time))
+
+
+def test_the_policys_page_says_in_whose_time_a_version_is_planned(
+    operator: Client, policy: Policy
+) -> None:
+    assert html(operator, pages.change_url(policy)).count("In your time zone") == 2

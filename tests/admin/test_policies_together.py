@@ -343,7 +343,7 @@ class TestTwoPeople:
         file["policies"][0]["spending_limits"][0]["amount"] = 1
         import_policies(json.dumps(file))
         refused = save(operator, policy, opened)
-        assert conflict(refused).saved.by == "Not by a member of staff"
+        assert conflict(refused).saved.by == "A command"
         assert conflict(refused).changes == [f"Monthly limit: €500.00 {ARROW} €0.01"]
         save(operator, policy, as_sent(refused) | {"name": "Journeys"})
         assert amounts(policy) == [1, 90_000]

@@ -87,7 +87,7 @@ class TestVersionPage:
     ) -> None:
         version = policy.versions.get(number=2)
         page = auditor.get(pages.change_url(version)).content.decode()
-        for text in ("Up to €600.00 a month.", "No longer in force", "Fair", version.sha256):
+        for text in ("Up to €600.00 a month.", "Not in force", "Fair", version.sha256):
             assert text in page
         assert "<del>€500.00</del>" in page
         assert "&quot;amount&quot;:60000" in page

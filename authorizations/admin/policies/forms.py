@@ -27,14 +27,18 @@ _SHOWN_AT = {**dict.fromkeys(UNITS, "rolling_length"), "year_starts": "year_star
 
 _EDITED = "edited"
 
+_WHOSE_TIME = "In your time zone, as all times that are shown; not in the policy's."
+
 
 class _PolicyForm(ModelForm[Policy]):
     """The policy's document without the lists of ROWS; the fields are FIELDS."""
 
-    published_from = moment_field("In force from", "Empty: from the next purchase on.")
+    published_from = moment_field(
+        "In force from", f"Empty: from the next purchase on. {_WHOSE_TIME}"
+    )
     published_until = moment_field(
         "In force until",
-        "Empty: for good. Afterwards what is in force without it decides again.",
+        f"Empty: for good. Afterwards what is in force without it decides again. {_WHOSE_TIME}",
     )
     reason = forms.CharField(
         required=False,

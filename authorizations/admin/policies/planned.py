@@ -13,12 +13,12 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.policies.assignments import policy_of
-from authorizations.admin.policies.versions import author, version_changes
+from authorizations.admin.policies.versions import version_changes
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import UnconfirmedError
-from authorizations.admin.shared.links import link, staff
+from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.times import exact_time
-from authorizations.admin.stops.planned import cancel_url, plan_times
+from authorizations.admin.stops.planned import plan_row, plan_times
 from authorizations.models import PlannedVersion, Policy
 from authorizations.rules.policy.tenures import Tenure, changes_after, in_force_at
 from authorizations.services.cards import grants
@@ -77,17 +77,11 @@ def beside_words(policy: Policy, *, is_planned: bool) -> str:
 
 def planned_rows(policy: Policy) -> list[dict[str, Any]]:
     """Each planned version for the policy's page, with what it changes of the one without plan."""
-    now = timezone.now()
     return [
         {
-            "link": link(plan.version, f"Version {plan.version.number}"),
-            "times": plan_times(plan.begins_at, plan.ends_at),
-            "has_begun": plan.begins_at <= now,
-            "author": author(plan.version),
-            "reason": plan.version.reason,
+            **plan_row(plan),
             "changes": version_changes(policy.current_version, plan.version),
             "is_first": policy.current_version is None,
-            "cancel": cancel_url(plan.version),
         }
         for plan in policy.listed_plans
     ]

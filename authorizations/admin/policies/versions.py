@@ -46,7 +46,7 @@ class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
     def version(self, row: PolicyVersion) -> str:
         return link(row, f"Version {row.number}")
 
-    @display(description="In force since")
+    @display(description="In force from")
     def saved(self, row: PolicyVersion) -> str:
         return tenure_words(row)
 
@@ -127,7 +127,7 @@ def tenure_words(version: PolicyVersion) -> str:
 
 
 def author(version: PolicyVersion) -> str:
-    return person(version.author) if version.author else "Not by a member of staff"
+    return person(version.author) if version.author else "A command"
 
 
 def version_changes(before: PolicyVersion | None, after: PolicyVersion) -> Sequence[PolicyEdit]:

@@ -1,4 +1,4 @@
-"""Planned versions of all policies, for the list of what is in force."""
+"""Planned versions in words, and those of all policies for the list of what is in force."""
 
 from datetime import datetime
 from typing import Any
@@ -17,17 +17,20 @@ def all_planned(policy: Policy | None) -> list[dict[str, Any]]:
     plans = PlannedVersion.objects.open().select_related("version__author", "policy")
     if policy:
         plans = plans.filter(policy=policy)
-    return [
-        {
-            "policy": link(plan.policy),
-            "link": link(plan.version, f"Version {plan.version.number}"),
-            "times": plan_times(plan.begins_at, plan.ends_at),
-            "author": person(plan.version.author) if plan.version.author else "a command",
-            "reason": plan.version.reason,
-            "cancel": cancel_url(plan.version),
-        }
-        for plan in plans.order_by(F("ends_at").asc(nulls_last=True), "begins_at")
-    ]
+    soonest = plans.order_by(F("ends_at").asc(nulls_last=True), "begins_at")
+    return [{"policy": link(plan.policy), **plan_row(plan)} for plan in soonest]
+
+
+def plan_row(plan: PlannedVersion) -> dict[str, Any]:
+    """A planned version for the templates that list them."""
+    version = plan.version
+    return {
+        "link": link(version, f"Version {version.number}"),
+        "times": plan_times(plan.begins_at, plan.ends_at),
+        "author": person(version.author) if version.author else "a command",
+        "reason": version.reason,
+        "cancel": _cancel_url(version),
+    }
 
 
 def plan_times(begins_at: datetime, ends_at: datetime | None) -> str:
@@ -36,7 +39,7 @@ def plan_times(begins_at: datetime, ends_at: datetime | None) -> str:
     return f"from {exact_time(begins_at)}{until}"
 
 
-def cancel_url(version: PolicyVersion) -> str:
+def _cancel_url(version: PolicyVersion) -> str:
     """Where a planned version is cancelled."""
     url = reverse("admin:authorizations_policy_cancel", args=[version.policy_id])
     return f"{url}?version={version.number}"
