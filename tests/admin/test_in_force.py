@@ -15,7 +15,7 @@ from authorizations.services.queries.by_end import ByEnd
 from authorizations.services.queries.listing import WrongKeyError, page
 from tests.admin import pages
 from tests.admin.pages import text
-from tests.support.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force, republish
 
 pytestmark = pytest.mark.django_db
 
@@ -174,6 +174,39 @@ def test_the_list_is_filtered_by_whom_it_concerns(
         query %= group.pk if query.startswith("group") else policy.pk
     found = operator.get(f"{LIST}?{query}").context["cl"].result_list
     assert {row.reason for row in found} == reasons
+
+
+def test_a_replacement_is_not_frozen_or_allowed_anything_with_the_card_it_replaces(
+    operator: Client, policy: Policy
+) -> None:
+    Shopper(card_id="ic_new", cardholder_id="ich_ada", card={"replacement_for": "ic_ada"}).asks(0)
+    freeze(ADA, "card"), freeze(HOLDER, "holder"), own(policy, reason="own")
+    found = operator.get(f"{LIST}?card=ic_new").context["cl"].result_list
+    assert {row.reason for row in found} == {"holder", "own"}
+
+
+def test_an_own_amount_whose_limit_is_gone_is_not_in_force(
+    operator: Client, policy: Policy
+) -> None:
+    row = own(policy)
+    for url in (LIST, pages.change_url(row)):
+        assert {"In force", "Asleep"} & badges(operator, url) == {"In force"}
+    republish(policy, spending_limits=[HOTELS])
+    for url in (LIST, pages.change_url(row)):
+        assert {"In force", "Asleep"} & badges(operator, url) == {"Asleep"}
+
+
+def test_an_own_amount_for_a_replacement_is_one_for_its_chain(
+    operator: Client, policy: Policy
+) -> None:
+    newer = Shopper(card_id="ic_new", cardholder_id="ich_ada", card={"replacement_for": "ic_ada"})
+    newer.asks(0)
+    address = f"{LIST}own/?scope=card:ic_new&policy={policy.pk}&limit=monthly"
+    sent = {"how": "set", "amount": "800", "reason": "Trip"}
+    done = operator.post(address, sent, follow=True)
+    assert done.redirect_chain == [(pages.change_url(Card.objects.get(pk="ic_new")), 302)]
+    assert Instruction.objects.get().scope == "card:ic_ada"
+    assert newer.reason(79_900) == "approved"
 
 
 def test_no_page_shows_the_key_of_a_limit(operator: Client, policy: Policy) -> None:

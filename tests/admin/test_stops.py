@@ -10,7 +10,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from authorizations.models import Card, CardGroup, Cardholder, Decision, Instruction, Lifting
+from authorizations.models import (
+    Card,
+    CardGroup,
+    Cardholder,
+    Decision,
+    Instruction,
+    Lifting,
+    Policy,
+)
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.policies import stops
 from simulator.stripe.sample_merchants import MERCHANTS
@@ -66,13 +74,14 @@ def test_an_operator_freezes_a_cardholder_and_lifts_it_again(operator: Client) -
 def test_a_merchant_is_blocked_from_the_decision_that_shows_it(operator: Client) -> None:
     ADA.asks(100, event_id="evt_uber", merchant=UBER)
     page = operator.get(pages.change_url(Decision.objects.get(pk="evt_uber"))).content.decode()
-    link = f"{BLOCK}?network_id=1234567890"
-    assert link in page
+    link = f"{BLOCK}?network_id=1234567890&decision=evt_uber"
+    assert link.replace("&", "&amp;") in page
     assert "1234567890" in operator.get(link).content.decode()
-    html = sent(
-        operator, BLOCK, manner="network_id", merchant="1234567890", where="program", reason="Fraud"
-    )
-    assert "Block: merchant network id 1234567890" in html
+    fields = {"manner": "network_id", "merchant": "1234567890", "where": "program"}
+    done = operator.post(link, fields | {"reason": "Fraud"}, follow=True)
+    assert "Blocked from the next purchase on." in done.content.decode()
+    assert done.redirect_chain == [(pages.change_url(Decision.objects.get(pk="evt_uber")), 302)]
+    assert "Block: merchant network id 1234567890" in operator.get(LIST).content.decode()
     assert ADA.reason(100, merchant=UBER) == "blocked"
     assert ADA.reason(100) == "approved"
     decided = Decision.objects.filter(reason="blocked").get()
@@ -117,6 +126,11 @@ def test_a_block_for_one_group_names_the_group(operator: Client) -> None:
             BLOCK,
             {"where": "program", "manner": "network_id", "merchant": "Café"},
             "Copy the network id from a purchase",
+        ),
+        (
+            BLOCK,
+            {"where": "program", "manner": "network_id", "merchant": "Casino du Lac"},
+            "“Casino du Lac” has no digits, unlike a network id: choose how the name is matched.",
         ),
     ],
 )
@@ -178,8 +192,21 @@ def test_two_who_lift_at_once_lift_once(operator: Client, staff: Callable[[str],
     assert Lifting.objects.get().reason == "First"
 
 
-def test_an_address_that_names_no_group_asks_for_one(operator: Client) -> None:
-    assert operator.get(f"{FREEZE}?group=abc").status_code == 200
+@pytest.mark.parametrize("query", ["group=abc", "group=7", "card=ic_none", "cardholder=ich_none"])
+def test_an_address_that_names_nobody_asks_for_one(operator: Client, query: str) -> None:
+    assert operator.get(f"{FREEZE}?{query}").status_code == 200
+    assigned = f"policy={Policy.objects.get().pk}&assigned=program:"
+    assert operator.get(f"{LIST}exclude/?{assigned}&{query}").status_code == 200
+
+
+def test_what_is_frozen_from_a_page_leads_back_to_it(operator: Client) -> None:
+    holder = pages.change_url(Cardholder.objects.get())
+    address = f"{FREEZE}?cardholder=ich_ada"
+    assert f'href="{holder}"' in operator.get(address).content.decode()
+    fields = {"where": "cardholder", "cardholder": "ich_ada", "reason": "On leave"}
+    done = operator.post(address, fields, follow=True)
+    assert done.redirect_chain == [(holder, 302)]
+    assert "All cards of the cardholder are frozen (operations: On leave)." in pages.text(done)
 
 
 def test_a_card_number_in_a_reason_is_masked(operator: Client) -> None:

@@ -70,7 +70,7 @@ def decision_page(row: Decision) -> dict[str, Any]:
         ],
         "delivery": delivery(received) if received else None,
         "answer": body(row.answer.encode()),
-        "block_query": _block_query(words.request),
+        "block_query": _block_query(row, words.request),
         "of_card": of_card(row),
         "of_authorization": of_authorization(row),
         **other_deliveries(row.pk, row.webhook_request_id, row.answer),
@@ -115,12 +115,13 @@ def _left_out(row: Decision) -> list[str]:
     return sentences
 
 
-def _block_query(request: AuthorizationRequest | None) -> str:
+def _block_query(row: Decision, request: AuthorizationRequest | None) -> str:
     """The query of the page that blocks this merchant; empty if it has neither id nor name."""
     asked_at = request.asked_at if request else Merchant()
-    if asked_at.network_id:
-        return urlencode({"network_id": asked_at.network_id})
-    return urlencode({"name": asked_at.name}) if asked_at.name else ""
+    for name in ("network_id", "name"):
+        if named := getattr(asked_at, name):
+            return urlencode({name: named, "decision": row.pk})
+    return ""
 
 
 def _page_of_stripes_decline(row: Decision) -> dict[str, Any]:

@@ -13,11 +13,16 @@ from authorizations.rules.basics.controls import LimitControl, Scope, ScopeKind,
 from authorizations.services.policies import own_amounts
 
 
-class LimitOfScope(NamedTuple):
-    """A limit of a policy, and a scope with its row; a member's is the cardholder.
+class NamedScope(NamedTuple):
+    """A scope with its row; a member's is the cardholder. `name` is the scope's, in words."""
 
-    `name` is the scope's, in words.
-    """
+    scope: Scope
+    row: Model
+    name: str
+
+
+class LimitOfScope(NamedTuple):
+    """A limit of a policy, and a scope as NamedScope has it."""
 
     scope: Scope
     row: Model
@@ -33,7 +38,7 @@ def limit_in(request: HttpRequest) -> LimitOfScope:
     """
     if not request.user.has_perm("authorizations.view_policy"):
         raise PermissionDenied
-    scope, row, name = _scope(request.GET.get("scope", ""))
+    scope, row, name = named_scope(request.GET.get("scope", ""))
     key = request.GET.get("policy", "")
     is_key = key.isascii() and key.isdecimal() and len(key) < 19
     policies = Policy.objects.select_related("current_version")
@@ -45,16 +50,16 @@ def limit_in(request: HttpRequest) -> LimitOfScope:
     return LimitOfScope(scope, row, name, policy, limit)
 
 
-def _scope(key: str) -> tuple[Scope, Model, str]:
-    """The scope that a key names, its row and its name. Raises Http404."""
+def named_scope(key: str) -> NamedScope:
+    """The scope that a key names. Raises Http404."""
     try:
         scope = scope_of(key)
         if scope.kind is ScopeKind.MEMBER:
             group_id, cardholder_id = member_of(scope)
             group = get_object_or_404(CardGroup, pk=group_id)
             row: Model = get_object_or_404(Cardholder, pk=cardholder_id)
-            return scope, row, f"{row} in {group}"
+            return NamedScope(scope, row, f"{row} in {group}")
         row = get_object_or_404(SCOPE_MODELS[scope.kind]._default_manager.all(), pk=scope.id)
     except (ValueError, KeyError, OverflowError):
         raise Http404 from None
-    return scope, row, str(row)
+    return NamedScope(scope, row, str(row))

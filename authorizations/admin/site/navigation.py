@@ -54,14 +54,6 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 _MODELS = [model for items in _SIDEBAR.values() for item in items for model in item[2:]]
-# Where pages call a row differently from its model. A group is a group of cards here.
-_ROW_NAMES = {
-    "auth.group": "role",
-    _FINDINGS: "mismatch",
-    "authorizations.webhookrequest": "message from Stripe",
-    "authorizations.instruction": "freeze or block",
-    "authorizations.rejectedrequest": "refused message",
-}
 _TITLES = {item[2]: item[0] for items in _SIDEBAR.values() for item in items}
 
 
@@ -72,8 +64,8 @@ def list_name(options: "Options[Any]") -> str:
 
 
 def row_name(options: "Options[Any]") -> str:
-    """The name of one row of a list."""
-    return _ROW_NAMES.get(options.label_lower) or str(options.verbose_name)
+    """What can be added to a list. A group is a group of cards here."""
+    return "role" if options.label_lower == "auth.group" else str(options.verbose_name)
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:

@@ -27,7 +27,8 @@ _HELP = {
     "is_active": "Off: the user can no longer log in. Better than deleting.",
     "is_staff": "May log in to these pages.",
     "is_superuser": "May do everything, including editing users.",
-    "groups": "Operations: edit policies, groups and cards. Auditors: look at everything.",
+    "groups": "Operations: edit policies, groups and cards; freeze, block, allow and give. "
+    "Auditors: look at everything.",
 }
 
 admin.site.unregister(User)

@@ -9,15 +9,14 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from authorizations.admin.lists.filters import target_field
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import UnconfirmedError
 from authorizations.admin.shared.links import page_of, staff
-from authorizations.admin.stops.stopping import ScopeForm
-from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction
+from authorizations.admin.stops.stopping import ScopeForm, named_in
+from authorizations.models import Assignment, Instruction
 from authorizations.rules.basics.controls import OwnBudget, ScopeKind, scope_of
 from authorizations.services.policies import exclusions
 from authorizations.services.policies.stops import StopError
@@ -60,11 +59,8 @@ def leave_out_page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     row = _assignment(request.GET)
     policy, assigned = row.policy, scope_of(row.scope)
-    named = [name for name in _MODELS if request.GET.get(name)]
-    initial = {"where": named[0], named[0]: request.GET[named[0]]} if named else {}
-    back = reverse("admin:authorizations_policy_change", args=[policy.pk])
-    if named:
-        back = page_of(get_object_or_404(_MODELS[named[0]], pk=initial[named[0]]))
+    initial, back = named_in(request.GET)
+    back = back or page_of(policy)
     options: dict[str, Any] = {"assigned": assigned.kind, "initial": initial}
     form = asking.form(request, LeaveOutForm, **options)
     if request.method == "POST" and form.is_valid():
@@ -101,9 +97,6 @@ def leave_out_page(request: HttpRequest) -> HttpResponse:
         "back": back,
     }
     return TemplateResponse(request, "admin/authorizations/asked.html", context)
-
-
-_MODELS: dict[str, Any] = {"card": Card, "cardholder": Cardholder, "group": CardGroup}
 
 
 def _assignment(query: QueryDict) -> Assignment:

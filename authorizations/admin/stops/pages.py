@@ -15,13 +15,14 @@ from authorizations.admin.lists.changelist import KeysetChangeList
 from authorizations.admin.lists.filters import RecordFilters, choice_field, row_field
 from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.links import DASH, link
+from authorizations.admin.shared.named_limits import NamedLimits
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
 from authorizations.admin.stops.allowing import allow_page
 from authorizations.admin.stops.leaving_out import leave_out_page
 from authorizations.admin.stops.own_amount import own_amount_page
 from authorizations.admin.stops.planned import all_planned
-from authorizations.admin.stops.shown import keys_of_card
+from authorizations.admin.stops.shown import holds_for_card
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
 from authorizations.admin.stops.words import (
     by_words,
@@ -50,8 +51,15 @@ class _StopsChangeList(KeysetChangeList):
         super().get_results(request)
         links, limits = where_links(self.result_list), limits_of(self.result_list)
         for row in self.result_list:
-            row.where_link, row.words = links[row.pk], what_words(row, limits)
+            row.where_link, row.limits = links[row.pk], limits
         self.is_by_end = not self.problems and not self.form.cleaned_data["state"]
+
+
+def _limits(row: Any) -> NamedLimits:
+    """The limits that it is about; the list looks up those of all rows at once."""
+    if not hasattr(row, "limits"):
+        row.limits = limits_of([row])
+    return row.limits  # type: ignore[no-any-return]
 
 
 PLANNED = "planned"
@@ -96,7 +104,7 @@ class InstructionFilters(RecordFilters):
             )
             condition &= Q(policy=policy) | waived
         if card := found["card"]:
-            condition &= Q(scope__in=keys_of_card(card))
+            condition &= holds_for_card(card)
         for name in ("cardholder", "group"):
             if row := found[name]:
                 condition &= Q(scope__in=("program:", f"{name}:{row.pk}"))
@@ -164,7 +172,7 @@ class InstructionAdmin(RecordAdmin[Instruction]):
 
     @display(description="What")
     def what(self, row: Instruction) -> str:
-        return getattr(row, "words", "") or what_words(row, limits_of([row]))
+        return what_words(row, _limits(row))
 
     @display(description="For")
     def where(self, row: Instruction) -> str:
@@ -173,7 +181,7 @@ class InstructionAdmin(RecordAdmin[Instruction]):
 
     @display(description="State")
     def state(self, row: Instruction) -> str:
-        shown = state_badge(row, timezone.now())
+        shown = state_badge(row, _limits(row), timezone.now())
         return format_html("{} {}", shown, used) if (used := used_link(row)) else shown
 
     @display(description="Until", empty_value="Until lifted")

@@ -43,6 +43,9 @@ _MAX_ENDED = 3
 MAX_OF_POLICY = 3
 """Maximum instructions of a kind, and pots, on the page of a policy."""
 
+_OF_ONE_CARD = {Instruction.Kind.FREEZE, Instruction.Kind.EXCEPTION}
+"""Kinds that hold for a card itself and not for the chain of cards that replace each other."""
+
 _SOONEST = (F("ends_at").asc(nulls_last=True), "-pk")
 
 
@@ -83,6 +86,14 @@ def keys_of_card(card: Card) -> list[str]:
     return keys
 
 
+def holds_for_card(card: Card) -> Q:
+    """The instructions in its scopes; a freeze or an exception is of one card, not of its chain."""
+    condition = Q(scope__in=keys_of_card(card))
+    if card.root_id == card.pk:
+        return condition
+    return condition & ~Q(scope=f"card:{card.root_id}", kind__in=_OF_ONE_CARD)
+
+
 def here(page: Model, keys: Sequence[str], bars: Iterable[tuple[int, str]] = ()) -> InForceHere:
     """What holds, or will, in the scopes with these keys, the soonest to end first.
 
@@ -118,7 +129,7 @@ def here(page: Model, keys: Sequence[str], bars: Iterable[tuple[int, str]] = ())
         ShownInstruction(
             format_html(
                 "{} {} {}",
-                state_badge(row, now),
+                state_badge(row, limits, now),
                 used_link(row),
                 link(row, what_words(row, limits)),
             )
@@ -171,9 +182,8 @@ _OF_POLICY = {
 
 def _is_about(row: Instruction, page: Model) -> bool:
     """Whether it holds on this page: a freeze and an exception are of a card, not of its chain."""
-    of_card = row.kind in {Instruction.Kind.FREEZE, Instruction.Kind.EXCEPTION}
     is_card = isinstance(page, Card) and row.scope.startswith("card:")
-    return not (of_card and is_card) or row.scope == f"card:{page.pk}"
+    return not (row.kind in _OF_ONE_CARD and is_card) or row.scope == f"card:{page.pk}"
 
 
 def _ended_exceptions(card: Card) -> list[Instruction]:

@@ -1,12 +1,13 @@
 """The pages on which something is frozen or blocked, and on which that is lifted."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -19,7 +20,8 @@ from authorizations.admin.lists.filters import target_field
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import UnconfirmedError
 from authorizations.admin.shared.choices import categories, choose_one, countries
-from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.limits import named_scope
+from authorizations.admin.shared.links import SCOPE_MODELS, page_of, staff
 from authorizations.admin.shared.moments import moment_field
 from authorizations.admin.stops.merchants import manner_field, merchant_field, merchant_terms
 from authorizations.admin.stops.words import (
@@ -147,12 +149,25 @@ def list_url() -> str:
     return reverse("admin:authorizations_instruction_changelist")
 
 
+def named_in(query: QueryDict) -> tuple[dict[str, Any], str]:
+    """What a form begins with, if an address names a card, cardholder or group; and their page.
+
+    Both are empty if there is none.
+    """
+    for kind in SCOPE_MODELS:
+        if key := query.get(kind):
+            with suppress(Http404):
+                return {"where": kind, kind: key}, page_of(named_scope(f"{kind}:{key}").row)
+    return {}, ""
+
+
 def freeze_page(request: HttpRequest) -> HttpResponse:
-    """Ask what to freeze, until when and why; the address may name it."""
-    initial: dict[str, Any] = {}
-    for name in ("card", "cardholder", "group"):
-        if request.GET.get(name):
-            initial |= {"where": name, name: request.GET[name]}
+    """Ask what to freeze, until when and why.
+
+    The address may name a card, cardholder or group, and then leads back to its page.
+    """
+    initial, back = named_in(request.GET)
+    back = back or list_url()
     form = ScopeFreezeForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         found = form.cleaned_data
@@ -164,16 +179,20 @@ def freeze_page(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(wrong))
         else:
             messages.success(request, "Frozen from the next purchase on.")
-            return HttpResponseRedirect(list_url())
+            return HttpResponseRedirect(back)
     effect = (
         "From the next purchase on, everything is declined there, even what policies allow. "
         "Purchases approved earlier stay approved."
     )
-    return _page(request, form, title="Freeze", button="Freeze", effect=effect)
+    return _page(request, form, title="Freeze", button="Freeze", effect=effect, back=back)
 
 
 def block_page(request: HttpRequest) -> HttpResponse:
-    """Ask what to block, where, until when and why; the address may name a merchant."""
+    """Ask what to block, where, until when and why.
+
+    The address may name a merchant, and a decision, to whose page it then leads back.
+    """
+    back = back_url(request.GET)
     initial: dict[str, Any] = {}
     if network_id := request.GET.get("network_id"):
         initial = {"merchant": network_id}
@@ -194,12 +213,12 @@ def block_page(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(wrong))
         else:
             messages.success(request, "Blocked from the next purchase on.")
-            return HttpResponseRedirect(list_url())
+            return HttpResponseRedirect(back)
     effect = (
         "From the next purchase on, purchases there are declined, even where a policy names the "
         "merchant as allowed. Purchases approved earlier stay approved."
     )
-    return _page(request, form, title="Block", button="Block", effect=effect)
+    return _page(request, form, title="Block", button="Block", effect=effect, back=back)
 
 
 _DECIDE_AGAIN = (
@@ -208,12 +227,13 @@ _DECIDE_AGAIN = (
 _EFFECTS: dict[str, str] = {
     Instruction.Kind.EXCEPTION: "It lets nothing through from the next purchase on.",
     Instruction.Kind.OVERRIDE: "From the next purchase on, the policy's own figure holds again, "
-    "against all that is used in the window.",
+    "unless there is another own amount, against all that is used in the window.",
     Instruction.Kind.EXCLUSION: "From the next purchase on, the policy applies there again.",
 }
 _LIFTED: dict[str, str] = {
     Instruction.Kind.EXCEPTION: "Withdrawn: it lets nothing through any more.",
-    Instruction.Kind.OVERRIDE: "Lifted: the policy's own figure holds from the next purchase on.",
+    Instruction.Kind.OVERRIDE: "Lifted: the policy's own figure holds from the next purchase on, "
+    "unless there is another own amount.",
     Instruction.Kind.EXCLUSION: "Lifted: the policy applies again from the next purchase on.",
 }
 
@@ -242,7 +262,7 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
             form = asking.form(request, LiftForm)
         else:
             if is_new:
-                text = "Lifted: the policies decide again with the next purchase."
+                text = "Lifted: the policies decide again, unless something else stops it."
                 messages.success(request, _LIFTED.get(row.kind, text))
             elif is_exception:
                 messages.info(request, "Nothing to do: it is used, or holds no longer.")

@@ -18,7 +18,14 @@ from authorizations.admin.shared.named_limits import NamedLimits, named_limits
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import FundEntry, Instruction, PotSum
-from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, member_of, scope_of
+from authorizations.rules.basics.controls import (
+    Interval,
+    LimitControl,
+    Scope,
+    ScopeKind,
+    member_of,
+    scope_of,
+)
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.basics.words import all_of, figure_words
 from authorizations.rules.policy.summary import limit_phrase
@@ -47,8 +54,7 @@ def what_words(row: Instruction, limits: NamedLimits) -> str:
     if row.kind == Instruction.Kind.EXCLUSION:
         assigned = _ASSIGNED[scope_of(row.terms["assigned"]).kind]
         return f"Left out of {row.policy}, assigned to {assigned}"
-    blocked = blocked_words(row.terms)
-    return f"Block: {blocked[:1].lower()}{blocked[1:]}"
+    return f"Block: {blocked_words(row.terms)}"
 
 
 def limits_of(rows: Iterable[Instruction]) -> NamedLimits:
@@ -68,10 +74,15 @@ def own_figure_words(row: Instruction, limits: NamedLimits) -> str:
     figure = terms["raise_by"] if (is_raise := "raise_by" in terms) else terms["amount"]
     noun = "attempt" if "attempts" in terms else "purchase"
     words = figure_words(figure, terms.get("currency", ""), noun)
-    limit = limits.get((str(row.policy), terms["limit"]))
-    if limit is None or limit.about != about(terms):
+    if (limit := _limit_of(row, limits)) is None:
         return f"{words}, asleep: the policy has no such limit now"
     return f"{words} {'more than' if is_raise else 'instead of'} {limit_phrase(limit)}"
+
+
+def _limit_of(row: Instruction, limits: NamedLimits) -> LimitControl | None:
+    """The limit that an own amount holds for; None where it sleeps."""
+    limit = limits.get((str(row.policy), row.terms["limit"]))
+    return limit if limit and limit.about == about(row.terms) else None
 
 
 def exception_words(terms: Mapping[str, Any], limits: NamedLimits) -> str:
@@ -125,8 +136,8 @@ def _link(scope: Scope, there: Mapping[str, Any]) -> SafeString | str:
     return link(found, card_words(found) if scope.kind is ScopeKind.CARD else "")
 
 
-def state_badge(row: Instruction, now: datetime) -> SafeString:
-    """Whether it holds at this time."""
+def state_badge(row: Instruction, limits: NamedLimits, now: datetime) -> SafeString:
+    """Whether it holds at this time; `limits` are as of `limits_of`."""
     is_exception = row.kind == Instruction.Kind.EXCEPTION
     if hasattr(row, "use"):
         return badge("Used", "success")
@@ -136,6 +147,8 @@ def state_badge(row: Instruction, now: datetime) -> SafeString:
         return badge("Ran out unused" if is_exception else "Ended", "info")
     if row.starts_at > now:
         return badge("Begins later", "info")
+    if row.kind == Instruction.Kind.OVERRIDE and not _limit_of(row, limits):
+        return badge("Asleep", "info")
     stops = row.kind in (Instruction.Kind.FREEZE, Instruction.Kind.BLOCK)
     return badge("In force", "danger" if stops else "warning")
 
@@ -173,7 +186,13 @@ def undoing(row: Instruction) -> str:
     return "Withdraw" if row.kind == Instruction.Kind.EXCEPTION else "Lift"
 
 
-_BACK = {"card": "card", "cardholder": "cardholder", "cardgroup": "group", "policy": "policy"}
+_BACK = {
+    "card": "card",
+    "cardholder": "cardholder",
+    "cardgroup": "group",
+    "policy": "policy",
+    "decision": "decision",
+}
 
 
 def lift_url(row: Instruction, back: Model | None = None) -> str:
@@ -188,7 +207,7 @@ def lift_url(row: Instruction, back: Model | None = None) -> str:
 
 
 def back_url(query: QueryDict) -> str:
-    """Where the address of a page that undoes leads back to."""
+    """Where the address of a page that stops or undoes something leads back to."""
     for model, name in _BACK.items():
         if key := query.get(name):
             return reverse(f"admin:authorizations_{model}_change", args=[quote(key)])
