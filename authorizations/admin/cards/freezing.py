@@ -2,24 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.cards.state import why_frozen
 from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.reasons import ReasonForm
 from authorizations.models import Card
 from authorizations.services.policies.freeze import freeze, unfreeze
-
-
-class FreezeForm(forms.Form):
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        error_messages={"required": "Give a reason: others will ask why."},
-    )
 
 
 def freeze_page(
@@ -30,7 +21,7 @@ def freeze_page(
     `action` is the changelist action that led here, or empty.
     """
     asked = request.method == "POST" and "reason" in request.POST
-    form = FreezeForm(request.POST if asked else None)
+    form = ReasonForm(request.POST if asked else None)
     if asked and form.is_valid():
         refrozen = [] if frozen else _refrozen(request, cards)
         if not refrozen:

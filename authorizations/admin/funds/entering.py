@@ -3,14 +3,15 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
+from authorizations.admin.shared import asking
 from authorizations.admin.shared.limits import limit_in
 from authorizations.admin.shared.links import page_of, staff
 from authorizations.admin.shared.money import MoneyField, in_currency, read_money
+from authorizations.admin.shared.reasons import reason_field
 from authorizations.models import FundEntry
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.basics.money import format_money
@@ -36,11 +37,7 @@ class FundsForm(forms.Form):
         help_text="Such as an order's number. Each is used once for these funds.",
         error_messages={"required": "Give a reference, such as an order's number."},
     )
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextInputWidget(),
-        error_messages={"required": "Give a reason: others will ask why."},
-    )
+    reason = reason_field()
 
     def __init__(self, *args: Any, currency: str, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -83,14 +80,16 @@ def entering_page(request: HttpRequest) -> HttpResponse:
             done = "added" if entry.amount > 0 else "taken out"
             messages.success(request, f"{amount} {done}, from the next purchase on.")
             return HttpResponseRedirect(page_of(row))
-    context = {
-        **admin.site.each_context(request),
-        "title": "Funds",
-        "opts": FundEntry._meta,
-        "form": form,
-        "button": "Save",
-        "effect": f"For {name}, by policy {policy.name}: purchases can spend what was added. Never "
-        "more can be taken out than is left.",
-        "back": page_of(row),
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+    effect = (
+        f"For {name}, by policy {policy.name}: purchases can spend what was added. Never more can "
+        "be taken out than is left."
+    )
+    return asking.page(
+        request,
+        form,
+        about=FundEntry,
+        title="Funds",
+        button="Save",
+        effect=effect,
+        back=page_of(row),
+    )

@@ -12,7 +12,6 @@ from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -174,15 +173,15 @@ def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
         else:
             _add_messages(request, policy, form.targets, done.scopes, done.there)
             return HttpResponseRedirect(list_url(policy))
-    context = {
-        **admin.site.each_context(request),
-        "title": "Assign",
-        "opts": Policy._meta,
-        "original": policy,
-        "form": form,
-        "back": list_url(policy),
-    }
-    return TemplateResponse(request, "admin/authorizations/assign.html", context)
+    return asking.page(
+        request,
+        form,
+        about=Policy,
+        original=policy,
+        title="Assign",
+        button="Assign",
+        back=list_url(policy),
+    )
 
 
 class PolicyForCardForm(forms.Form):
@@ -216,17 +215,16 @@ def assign_to_card_page(request: HttpRequest) -> HttpResponse:
         else:
             _add_messages(request, policy, targets, done.scopes, done.there)
             return HttpResponseRedirect(back)
-    context = {
-        **admin.site.each_context(request),
-        "title": "Assign a policy",
-        "opts": Card._meta,
-        "original": card,
-        "form": form,
-        "button": "Assign",
-        "effect": f"For {card}, from the next purchase on.",
-        "back": back,
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+    return asking.page(
+        request,
+        form,
+        about=Card,
+        original=card,
+        title="Assign a policy",
+        button="Assign",
+        effect=f"For {card}, from the next purchase on.",
+        back=back,
+    )
 
 
 def _add_messages(

@@ -164,18 +164,17 @@ def each_page(request: HttpRequest, object_id: int, assignment_id: int) -> HttpR
             row.refresh_from_db()
             messages.success(request, f"Applies to {target_words(row)}, from the next purchase on.")
             return HttpResponseRedirect(list_url(policy))
-    context = {
-        **admin.site.each_context(request),
-        "title": "Whose limits",
-        "opts": Policy._meta,
-        "original": policy,
-        "form": form,
-        "button": "Save",
-        "effect": f"Now: {target_words(row)}. Nothing spent is forgotten: it counts in the new "
-        "limits too.",
-        "back": list_url(policy),
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+    now = f"Now: {target_words(row)}."
+    return asking.page(
+        request,
+        form,
+        about=Policy,
+        original=policy,
+        title="Whose limits",
+        button="Save",
+        effect=f"{now} Nothing spent is forgotten: it counts in the new limits too.",
+        back=list_url(policy),
+    )
 
 
 def list_url(policy: Policy) -> str:

@@ -1,16 +1,15 @@
 """The page that makes a copy of a policy: its limits and rules, assigned to nobody."""
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.policies.assignments import policy_of
 from authorizations.admin.policies.forms import show_problem
-from authorizations.admin.shared.links import staff
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.links import page_of, staff
 from authorizations.models import Policy
 from authorizations.rules.policy.document import NAME_LENGTH, InvalidPolicyError
 from authorizations.services.policies.publish import publish
@@ -53,17 +52,17 @@ def duplicate_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 show_problem(form, problem)
         else:
             messages.success(request, "Copied. It applies to no card until you assign it.")
-            url = reverse("admin:authorizations_policy_change", args=[made.pk])
-            return HttpResponseRedirect(url)
-    context = {
-        **admin.site.each_context(request),
-        "title": "Duplicate",
-        "opts": Policy._meta,
-        "original": policy,
-        "form": form,
-        "button": "Duplicate",
-        "effect": "The copy has the same limits and rules as the version in force, and is assigned "
-        "to nobody.",
-        "back": reverse("admin:authorizations_policy_change", args=[policy.pk]),
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+            return HttpResponseRedirect(page_of(made))
+    effect = (
+        "The copy has the same limits and rules as the version in force, and is assigned to nobody."
+    )
+    return asking.page(
+        request,
+        form,
+        about=Policy,
+        original=policy,
+        title="Duplicate",
+        button="Duplicate",
+        effect=effect,
+        back=page_of(policy),
+    )

@@ -2,21 +2,19 @@
 
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.policies.assignments import policy_of
 from authorizations.admin.policies.versions import version_changes
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import UnconfirmedError
 from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.reasons import ReasonForm
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.stops.planned import plan_row, plan_times
 from authorizations.models import PlannedVersion, Policy
@@ -25,14 +23,6 @@ from authorizations.services.cards import grants
 from authorizations.services.policies import planned
 
 MAY_PLAN = "authorizations.change_policy"
-
-
-class CancelForm(forms.Form):
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        error_messages={"required": "Give a reason: others will ask why."},
-    )
 
 
 def with_plans(policies: QuerySet[Policy]) -> QuerySet[Policy]:
@@ -98,7 +88,7 @@ def cancel_page(request: HttpRequest, object_id: int) -> HttpResponse:
     if found is None:
         raise Http404
     number = found.version.number
-    form = _form(request)
+    form = asking.form(request, ReasonForm)
     back = reverse("admin:authorizations_policy_change", args=[policy.pk])
     if request.method == "POST" and form.is_valid():
         try:
@@ -111,7 +101,7 @@ def cancel_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 asking.require(request, gained=changed.gained, lost=changed.lost)
         except UnconfirmedError as unconfirmed:
             asking.ask(request, unconfirmed)
-            form = _form(request)
+            form = asking.form(request, ReasonForm)
         else:
             if done:
                 messages.success(request, f"Version {number} is no longer planned.")
@@ -122,21 +112,13 @@ def cancel_page(request: HttpRequest, object_id: int) -> HttpResponse:
     then = "From the next purchase on, what is in force without it decides."
     if found.begins_at > timezone.now():
         then = "It will not come into force."
-    context = {
-        **admin.site.each_context(request),
-        "title": "Cancel a planned version",
-        "opts": Policy._meta,
-        "original": policy,
-        "form": form,
-        "button": "Cancel it",
-        "effect": f"Version {number} of {policy.name} is planned {times}. {then}",
-        "back": back,
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
-
-
-def _form(request: HttpRequest) -> CancelForm:
-    """The form with the confirmations that are required."""
-    form = CancelForm(request.POST if request.method == "POST" else None)
-    form.fields |= asking.fields(request)
-    return form
+    return asking.page(
+        request,
+        form,
+        about=Policy,
+        original=policy,
+        title="Cancel a planned version",
+        button="Cancel it",
+        effect=f"Version {number} of {policy.name} is planned {times}. {then}",
+        back=back,
+    )

@@ -5,7 +5,7 @@ back and the page is shown again with the tick box. A tick confirms up to the nu
 shown for.
 
 An admin puts `AsksFirst` before ModelAdmin in its bases and `names` or `fieldset` at the end of its
-page, and calls `require` after writing. A page with its own form uses `fields` and `ask`.
+page, and calls `require` after writing. A page with its own form uses `form`, `ask` and `page`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django import forms
-from django.contrib import messages
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from authorizations.admin.shared.types import ModelAdmin
@@ -218,6 +220,33 @@ def form(request: HttpRequest, kind: type[_Form], **options: Any) -> _Form:
     found = kind(request.POST if request.method == "POST" else None, **options)
     found.fields |= fields(request)
     return found
+
+
+def page(
+    request: HttpRequest,
+    form: forms.Form | None,
+    *,
+    about: type[Model],
+    title: str,
+    button: str,
+    back: str,
+    **more: Any,
+) -> HttpResponse:
+    """A page of its own with a form, or with none and the way `back`.
+
+    `more` can have `effect`, what sending the form does, in a sentence, and `original`, the row
+    that the page belongs to; `row`, `what` and `where` say what is undone.
+    """
+    context = {
+        **admin.site.each_context(request),
+        "opts": about._meta,
+        "form": form,
+        "title": title,
+        "button": button,
+        "back": back,
+        **more,
+    }
+    return TemplateResponse(request, "admin/authorizations/asked.html", context)
 
 
 def fieldset(request: HttpRequest) -> Any:

@@ -8,24 +8,19 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.reasons import ReasonForm
 from authorizations.admin.stand_in.state import state
 from authorizations.models import StandInSwitch
 from authorizations.services.queries.stand_in_rehearsal import Rehearsal, rehearse
 from authorizations.services.stand_in import switch
 
 
-class SwitchForm(forms.Form):
+class SwitchForm(ReasonForm):
     """`on` is what the page offered, as someone else may have switched meanwhile."""
 
     on = forms.ChoiceField(choices=[("on", "On"), ("off", "Off")], widget=forms.HiddenInput)
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        error_messages={"required": "Give a reason: others will ask why."},
-    )
 
 
 def switch_page(request: HttpRequest) -> HttpResponse:

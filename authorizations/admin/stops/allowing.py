@@ -4,12 +4,11 @@ from contextlib import suppress
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import (
@@ -17,6 +16,7 @@ from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
 )
 
+from authorizations.admin.shared import asking
 from authorizations.admin.shared.choices import categories, choose_one
 from authorizations.admin.shared.links import card_words, staff
 from authorizations.admin.shared.money import MoneyField, in_currency, read_money
@@ -217,12 +217,5 @@ def _allow(
 
 
 def _page(request: HttpRequest, form: forms.Form | None, **context: Any) -> HttpResponse:
-    context = {
-        **admin.site.each_context(request),
-        "title": "Allow once",
-        "opts": Instruction._meta,
-        "form": form,
-        "button": "Allow once",
-        **context,
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+    words = "Allow once"
+    return asking.page(request, form, about=Instruction, title=words, button=words, **context)

@@ -3,12 +3,11 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from authorizations.admin.lists.filters import target_field
@@ -86,17 +85,14 @@ def leave_out_page(request: HttpRequest) -> HttpResponse:
                 request, f"{policy} no longer applies there, from the next purchase on."
             )
             return HttpResponseRedirect(back)
-    context = {
-        **admin.site.each_context(request),
-        "title": "Leave out",
-        "opts": Instruction._meta,
-        "form": form,
-        "button": "Leave out",
-        "effect": f"Policy {policy} no longer applies there, from the next purchase on; other "
-        f"policies do. {_counts_words(row)}",
-        "back": back,
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+    effect = (
+        f"Policy {policy} no longer applies there, from the next purchase on; other policies do. "
+        f"{_counts_words(row)}"
+    )
+    words = "Leave out"
+    return asking.page(
+        request, form, about=Instruction, title=words, button=words, effect=effect, back=back
+    )
 
 
 def _assignment(query: QueryDict) -> Assignment:

@@ -3,11 +3,11 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
+from authorizations.admin.shared import asking
 from authorizations.admin.shared.limits import limit_in
 from authorizations.admin.shared.links import page_of, staff
 from authorizations.admin.shared.moments import moment_field
@@ -86,14 +86,16 @@ def own_amount_page(request: HttpRequest) -> HttpResponse:
             later = f"It begins on {exact_time(begins)}." if begins else ""
             messages.success(request, later or "In force from the next purchase on.")
             return HttpResponseRedirect(back)
-    context = {
-        **admin.site.each_context(request),
-        "title": "Own amount",
-        "opts": Instruction._meta,
-        "form": form,
-        "button": "Set",
-        "effect": f"For {name} alone, whatever other cards have. Policy {policy.name} says: "
-        f"{limit_phrase(limit)}. What is used in the window already counts.",
-        "back": back,
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+    effect = (
+        f"For {name} alone, whatever other cards have. Policy {policy.name} says: "
+        f"{limit_phrase(limit)}. What is used in the window already counts."
+    )
+    return asking.page(
+        request,
+        form,
+        about=Instruction,
+        title="Own amount",
+        button="Set",
+        effect=effect,
+        back=back,
+    )

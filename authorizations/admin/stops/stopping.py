@@ -5,16 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from unfold.widgets import (
-    UnfoldAdminRadioSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
+from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from authorizations.admin.lists.filters import target_field
 from authorizations.admin.shared import asking
@@ -23,6 +19,7 @@ from authorizations.admin.shared.choices import categories, choose_one, countrie
 from authorizations.admin.shared.limits import named_scope
 from authorizations.admin.shared.links import SCOPE_MODELS, page_of, staff
 from authorizations.admin.shared.moments import moment_field
+from authorizations.admin.shared.reasons import ReasonForm, reason_field
 from authorizations.admin.stops.merchants import manner_field, merchant_field, merchant_terms
 from authorizations.admin.stops.words import (
     back_url,
@@ -38,18 +35,12 @@ from authorizations.services.cards.grants import NO_DIFFERENCE
 from authorizations.services.policies import exclusions, stops
 from authorizations.services.policies.stops import StopError
 
-_WHY = "Give a reason: others will ask why."
-
 
 class EndAndReason(forms.Form):
     """What all instructions have: a reason, and an end if wanted."""
 
     until = moment_field("Until", "Ends by itself at this time. Leave it empty for good.")
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextInputWidget(),
-        error_messages={"required": _WHY},
-    )
+    reason = reason_field()
 
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
@@ -137,14 +128,6 @@ class BlockForm(ScopeForm):
             self.add_error(name, "Choose one of the list.")
 
 
-class LiftForm(forms.Form):
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        error_messages={"required": _WHY},
-    )
-
-
 def list_url() -> str:
     return reverse("admin:authorizations_instruction_changelist")
 
@@ -184,7 +167,15 @@ def freeze_page(request: HttpRequest) -> HttpResponse:
         "From the next purchase on, everything is declined there, even what policies allow. "
         "Purchases approved earlier stay approved."
     )
-    return _page(request, form, title="Freeze", button="Freeze", effect=effect, back=back)
+    return asking.page(
+        request,
+        form,
+        about=Instruction,
+        title="Freeze",
+        button="Freeze",
+        effect=effect,
+        back=back,
+    )
 
 
 def block_page(request: HttpRequest) -> HttpResponse:
@@ -218,7 +209,9 @@ def block_page(request: HttpRequest) -> HttpResponse:
         "From the next purchase on, purchases there are declined, even where a policy names the "
         "merchant as allowed. Purchases approved earlier stay approved."
     )
-    return _page(request, form, title="Block", button="Block", effect=effect, back=back)
+    return asking.page(
+        request, form, about=Instruction, title="Block", button="Block", effect=effect, back=back
+    )
 
 
 _DECIDE_AGAIN = (
@@ -247,7 +240,7 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
     if row is None:
         raise Http404
     is_exception, back = row.kind == Instruction.Kind.EXCEPTION, back_url(request.GET)
-    form = asking.form(request, LiftForm)
+    form = asking.form(request, ReasonForm)
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
@@ -259,7 +252,7 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
                     asking.require(request, gained=difference.gained, lost=difference.lost)
         except UnconfirmedError as unconfirmed:
             asking.ask(request, unconfirmed)
-            form = asking.form(request, LiftForm)
+            form = asking.form(request, ReasonForm)
         else:
             if is_new:
                 text = "Lifted: the policies decide again, unless something else stops it."
@@ -269,23 +262,16 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
             else:
                 messages.info(request, "Nothing to do: it was lifted already, or has ended.")
             return HttpResponseRedirect(back)
-    context = {
-        "row": row,
-        "what": what_words(row, limits_of([row])),
-        "where": where_links([row])[row.pk],
-        "back": back,
-    }
-    effect = _EFFECTS.get(row.kind, _DECIDE_AGAIN)
     verb = undoing(row)
-    return _page(request, form, title=verb, button=verb, effect=effect, **context)
-
-
-def _page(request: HttpRequest, form: forms.Form, **context: Any) -> HttpResponse:
-    context = {
-        **admin.site.each_context(request),
-        "opts": Instruction._meta,
-        "form": form,
-        "back": list_url(),
-        **context,
-    }
-    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+    return asking.page(
+        request,
+        form,
+        about=Instruction,
+        title=verb,
+        button=verb,
+        back=back,
+        effect=_EFFECTS.get(row.kind, _DECIDE_AGAIN),
+        row=row,
+        what=what_words(row, limits_of([row])),
+        where=where_links([row])[row.pk],
+    )
