@@ -90,14 +90,15 @@ class TestAssigning:
         assert page in operator.get(url(policy, "assignments")).content.decode()
         assert page not in auditor.get(url(policy, "assignments")).content.decode()
         assert auditor.post(page, {"each": "card"}).status_code == 403
-        assert "Now: the group Field team." in text(operator.get(page))
+        asked = text(operator.get(page))
+        assert "The limits of the group Field team are one shared budget now." in asked
         told = operator.post(page, {"each": "cardholder"}, follow=True)
         row.refresh_from_db()
         assert row.each == "cardholder"
         [said] = messages(told)
         assert said == (
-            "Applies to the group Field team (each cardholder's own in this group), from the next "
-            "purchase on."
+            "The limits of the group Field team are each cardholder's own in this group, from the "
+            "next purchase on."
         )
         assert "is not one of the available choices" in text(operator.post(page, {"each": "all"}))
         [entry] = HistoryEntry.objects.filter(kind="assignment", operation="update")
@@ -105,6 +106,23 @@ class TestAssigning:
             "",
             "cardholder",
         ]
+
+    def test_assigned_again_the_limits_stay_whose_they_were_and_the_page_says_so(
+        self, operator: Client, policy: Policy
+    ) -> None:
+        group = CardGroup.objects.create(name="Field team")
+        for _ in range(2):
+            told = send(operator, policy, program="on", groups=[group.pk])
+        assert messages(told) == ["Nothing to do: the policy is already assigned there."]
+        chosen = {"program_each": "cardholder", "group_each": "card"}
+        told = send(operator, policy, program="on", groups=[group.pk], **chosen)
+        kept = "as before: “Whose limits” in this list changes that."
+        assert sorted(messages(told)) == [
+            "Nothing to do: the policy is already assigned there.",
+            f"The limits of every card are each card's own, {kept}",
+            f"The limits of the group Field team are one shared budget, {kept}",
+        ]
+        assert set(policy.assignments.values_list("each", flat=True)) == {""}
 
     def test_of_one_card_there_is_no_such_page(self, operator: Client, policy: Policy) -> None:
         Shopper().asks(100)

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from authorizations.admin.shared.links import card_words, link
 from authorizations.models import Assignment, Policy
 from authorizations.rules.basics.controls import ScopeKind, scope_of
-from authorizations.rules.basics.words import whose_words
+from authorizations.rules.basics.words import budget_words, whose_words
 
 MAX_NAMED = 8
 """Maximum targets named in a sentence."""
@@ -20,21 +20,31 @@ NOT_ASSIGNED = "Not assigned yet: it applies to no purchase."
 
 
 def target_words(assignment: Assignment) -> str:
-    """ "every card", "the group Field team", "the cardholder Ada", "the card •••• 4242 of Ada".
+    """The target, with whose own the limits are: "the group Field team (each card's own)"."""
+    whose = whose_words(_kind(assignment), assignment.each)
+    return f"{_target_name(assignment)}{f' ({whose})' if whose else ''}"
 
-    With whose own the limits are: "the group Field team (each card's own)".
-    """
-    kind = ScopeKind.GROUP if assignment.group else ScopeKind.PROGRAM
-    whose = whose_words(kind, assignment.each)
-    whose = f" ({whose})" if whose else ""
+
+def limits_words(assignment: Assignment) -> str:
+    """Of a target with several cards: "The limits of the group Team are one shared budget"."""
+    whose = budget_words(_kind(assignment), assignment.each)
+    return f"The limits of {_target_name(assignment)} are {whose}"
+
+
+def _kind(assignment: Assignment) -> ScopeKind:
+    return ScopeKind.GROUP if assignment.group else ScopeKind.PROGRAM
+
+
+def _target_name(assignment: Assignment) -> str:
+    """ "every card", "the group Field team", "the cardholder Ada", "the card •••• 4242 of Ada"."""
     if assignment.group:
-        return f"the group {assignment.group}{whose}"
+        return f"the group {assignment.group}"
     if assignment.cardholder:
         return f"the cardholder {assignment.cardholder}"
     if assignment.card:
         of = f" of {assignment.card.cardholder}" if assignment.card.cardholder else ""
         return f"the card {card_words(assignment.card)}{of}"
-    return f"every card{whose}"
+    return "every card"
 
 
 def linked_target(assignment: Assignment) -> SafeString | str:

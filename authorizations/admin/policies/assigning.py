@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -20,7 +20,7 @@ from unfold.widgets import (
 )
 
 from authorizations.admin.lists.filters import ChooseRows, target_field
-from authorizations.admin.policies.assigned import scopes_words
+from authorizations.admin.policies.assigned import limits_words, scopes_words, with_targets
 from authorizations.admin.policies.assignments import (
     EACH_OF_GROUP,
     EACH_OF_PROGRAM,
@@ -236,6 +236,11 @@ def _add_messages(
         messages.success(request, f"Now applies to {words}.{before}")
     else:
         messages.info(request, "Nothing to do: the policy is already assigned there.")
+    others = Q(program=True) & ~Q(each=targets.program_each) if targets.program else Q(pk__in=())
+    others |= Q(group__in=targets.groups) & ~Q(each=targets.group_each)
+    for row in with_targets(policy.assignments.filter(others))[:_MAX_LINES]:
+        text = f"{limits_words(row)}, as before: “Whose limits” in this list changes that."
+        messages.warning(request, text)
     replacing = Card.objects.filter(pk__in=targets.cards).exclude(root=F("pk"))
     for card in replacing[:_MAX_LINES]:
         messages.info(

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from authorizations.admin.cards.grants import warn_of_lost_grants
 from authorizations.admin.policies.assigned import (
+    limits_words,
     linked_target,
     scopes_words,
     target_words,
@@ -162,9 +163,9 @@ def each_page(request: HttpRequest, object_id: int, assignment_id: int) -> HttpR
             form = asking.form(request, EachForm, row=row)
         else:
             row.refresh_from_db()
-            messages.success(request, f"Applies to {target_words(row)}, from the next purchase on.")
+            messages.success(request, f"{limits_words(row)}, from the next purchase on.")
             return HttpResponseRedirect(list_url(policy))
-    now = f"Now: {target_words(row)}."
+    forgets = "Nothing spent is forgotten: it counts in the new limits too."
     return asking.page(
         request,
         form,
@@ -172,7 +173,7 @@ def each_page(request: HttpRequest, object_id: int, assignment_id: int) -> HttpR
         original=policy,
         title="Whose limits",
         button="Save",
-        effect=f"{now} Nothing spent is forgotten: it counts in the new limits too.",
+        effect=f"{limits_words(row)} now. {forgets}",
         back=list_url(policy),
     )
 
