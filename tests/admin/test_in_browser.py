@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import FloatRect, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from authorizations.models import Card, Decision, HistoryEntry, Policy
+from authorizations.models import Card, Decision, HistoryEntry, Instruction, Policy
 from tests.admin import pages
 from tests.admin.conftest import Visit
 from tests.support.desk import Shopper, in_force, says
@@ -172,6 +172,26 @@ def test_a_lost_card_is_frozen_with_a_reason(visit: Visit, policy: Policy) -> No
     expect(page.get_by_text("frozen from the next purchase on.")).to_be_visible()
     expect(page.get_by_text("The card is frozen: Lost on the train")).to_be_visible()
     assert Shopper().reason(100) == "card_frozen"
+
+
+def test_a_reason_typed_while_logged_out_is_kept_and_what_is_clicked_twice_is_sent_once(
+    visit: Visit, policy: Policy
+) -> None:
+    Shopper().asks(100)
+    page = visit("Operations", "/admin/authorizations/instruction/freeze/?card=ic_1")
+    freeze = page.get_by_role("button", name="Freeze", exact=True)
+    page.fill("[name=reason]", "Lost on the train")
+    session = page.context.cookies()
+    page.context.clear_cookies()
+    freeze.click()
+    expect(page.get_by_text("You are no longer logged in, so nothing was saved.")).to_be_visible()
+    page.context.add_cookies(session)  # type: ignore[arg-type]
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    freeze.dblclick()
+    expect(page.get_by_text("Frozen from the next purchase on.")).to_be_visible()
+    assert sent.count("POST") == 1
+    assert Instruction.objects.get().reason == "Lost on the train"
 
 
 def test_an_auditor_finds_out_why_a_purchase_was_declined(visit: Visit, policy: Policy) -> None:
