@@ -15,7 +15,7 @@ from django.utils import timezone
 from authorizations.models import Card, Decision, Instruction, Lifting, Policy
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.admin import pages
-from tests.support.damage import rewrite
+from tests.support.damage import damage, rewrite
 from tests.support.desk import Shopper, in_force, republish
 
 pytestmark = pytest.mark.django_db
@@ -178,6 +178,22 @@ def test_what_no_exception_waives_says_why_and_has_no_form(operator: Client) -> 
     assert 'name="reason"' not in page
     ADA.asks(0, event_id="evt_zero")
     assert Decision.objects.get(pk="evt_zero").reason == "card_frozen"
+
+
+def test_a_card_that_is_frozen_by_now_is_said_before_anything_is_allowed(operator: Client) -> None:
+    said = "Nothing is let through as long as the card is frozen, as it is now."
+    assert [said in html_of(operator, url) for url in (FROM_DECISION, BY_HAND)] == [False, False]
+    sent(operator, f"{LIST}freeze/", where="cardholder", cardholder="ich_ada", reason="Lost")
+    assert [said in html_of(operator, url) for url in (FROM_DECISION, BY_HAND)] == [True, True]
+
+
+def test_a_record_that_does_not_say_what_failed_has_no_form(
+    operator: Client, declined: Decision
+) -> None:
+    damage(declined, trace=[])
+    page = html_of(operator, FROM_DECISION)
+    assert "The record of this decision does not say which rules failed." in page
+    assert 'name="reason"' not in page
 
 
 def test_by_hand_from_the_cards_page(operator: Client) -> None:

@@ -20,6 +20,7 @@ from authorizations.admin.shared import asking
 from authorizations.admin.shared.choices import categories, choose_one
 from authorizations.admin.shared.links import card_words, staff
 from authorizations.admin.shared.money import MoneyField, in_currency, read_money
+from authorizations.admin.stops.frozen import frozen_above
 from authorizations.admin.stops.merchants import manner_field, merchant_field, merchant_terms
 from authorizations.admin.stops.stopping import EndAndReason
 from authorizations.models import Card, Decision, Instruction
@@ -145,7 +146,9 @@ def _again(request: HttpRequest, row: Decision) -> HttpResponse:
         if _allow(request, form, asked.card.id, waives, **known):
             return HttpResponseRedirect(back)
     what = f"{format_money(found.amount, asked.currency)} at {asked.asked_at.name or 'a merchant'}"
-    return _page(request, form, back=back, effect=f"{what} was declined. {effect}")
+    card = Card.objects.filter(pk=asked.card.id).first()
+    in_vain = _in_vain(card) if card else ""
+    return _page(request, form, back=back, effect=f"{what} was declined. {effect}{in_vain}")
 
 
 def _by_hand(request: HttpRequest, card: Card) -> HttpResponse:
@@ -162,7 +165,17 @@ def _by_hand(request: HttpRequest, card: Card) -> HttpResponse:
         waives = [Waiver(reason) for reason in form.cleaned_data["waives"]]
         if _allow(request, form, card.pk, waives, currency=card.currency, place=form.place):
             return HttpResponseRedirect(back)
-    return _page(request, form, back=back, effect=f"Card {card_words(card)}. {_EFFECT}")
+    effect = f"Card {card_words(card)}. {_EFFECT}{_in_vain(card)}"
+    return _page(request, form, back=back, effect=effect)
+
+
+def _in_vain(card: Card) -> str:
+    """Why nothing is let through as the card is now, to follow a sentence; else ""."""
+    if card.frozen or frozen_above([card])[card.pk]:
+        return " Nothing is let through as long as the card is frozen, as it is now."
+    if card.status != Card.Status.ACTIVE:
+        return " Nothing is let through as long as the card is not active at Stripe, as now."
+    return ""
 
 
 def _usual_end() -> dict[str, Any]:

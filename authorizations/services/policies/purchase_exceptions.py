@@ -80,6 +80,8 @@ def waivable(row: Decision) -> Waivable:
     except (UnreadableRowError, *DAMAGED) as damage:
         raise StopError("The record of this decision can't be read.") from damage
     checks = [(check, waiver) for check, waiver in waivers if waiver]
+    if not checks:
+        raise StopError("The record of this decision does not say which rules failed.")
     return Waivable(request, fuel_hold(request, applied) or request.amount, checks)
 
 
