@@ -23,4 +23,4 @@ class ExceptionLimit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.role}: {self.amount} {self.currency}"
+        return f"{self.role}, {self.currency.upper()}"

@@ -44,7 +44,7 @@ class FundEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reference}: {self.amount} {self.currency}"
+        return self.reference
 
 
 class PotSum(models.Model):

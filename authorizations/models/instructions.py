@@ -11,6 +11,8 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from authorizations.models.fields import TypedCharField
+from authorizations.rules.basics.controls import scope_of
+from authorizations.rules.basics.words import SCOPE_WORDS
 
 
 class Instruction(models.Model):
@@ -107,7 +109,7 @@ class Instruction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.scope.rstrip(':')}"
+        return f"{self.get_kind_display()}: {SCOPE_WORDS[scope_of(self.scope).kind]}"
 
 
 class OpenInstruction(models.Model):

@@ -64,6 +64,7 @@ def test_an_operator_adds_money_beside_the_bar_and_takes_some_out(
     entry = FundEntry.objects.earliest("pk")
     shown = unescape(operator.get(f"{LIST}{entry.pk}/change/").content.decode())
     assert "+€2,000.00" in shown
+    assert "200000" not in shown
 
 
 def test_what_is_typed_wrong_says_so_and_enters_nothing(operator: Client, policy: Policy) -> None:

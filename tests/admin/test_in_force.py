@@ -209,6 +209,17 @@ def test_an_own_amount_for_a_replacement_is_one_for_its_chain(
     assert newer.reason(79_900) == "approved"
 
 
+@pytest.mark.parametrize(
+    ("scope", "title"),
+    [(ADA, "Freeze: a card"), (HOLDER, "Freeze: a cardholder"), (EVERY_CARD, "Freeze: every card")],
+)
+def test_the_page_of_an_instruction_is_called_by_words(
+    operator: Client, policy: Policy, scope: Scope, title: str
+) -> None:
+    html = operator.get(pages.change_url(freeze(scope))).content.decode()
+    assert f'<h1 title="{title}">{title}</h1>' in html
+
+
 def test_no_page_shows_the_key_of_a_limit(operator: Client, policy: Policy) -> None:
     [_, hotels] = own_amounts.limits_of(policy)
     row = own(policy, key=hotels.key)

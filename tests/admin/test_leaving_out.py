@@ -48,7 +48,7 @@ def test_somebody_is_left_out_after_saying_which_cards_lose_their_grant(
     assert not Instruction.objects.exists()
     done = operator.post(page(policy), SENT | {"leaves_without": "1"}, follow=True)
     assert "Team no longer applies there, from the next purchase on." in messages(done)
-    assert "•••• 0005 is left out (operations: On a trip)." in text(done)
+    assert "•••• 0005 of Ada Lovelace is left out (operations: On a trip)." in text(done)
     row = exclusions.in_force().get()
     assert (row.scope, row.reason) == ("card:ic_1", "On a trip")
 

@@ -30,7 +30,7 @@ class FundsForm(forms.Form):
         initial=_ADD,
         widget=UnfoldAdminRadioSelectWidget,
     )
-    amount = MoneyField(label="Amount")
+    amount = MoneyField(label="Amount", missing="Give an amount.")
     reference = forms.CharField(
         max_length=100,
         widget=UnfoldAdminTextInputWidget(),
@@ -46,9 +46,6 @@ class FundsForm(forms.Form):
 
     def clean(self) -> None:
         super().clean()
-        if self.cleaned_data.get("amount") is None:
-            self.add_error("amount", "Give an amount.")
-            return
         read_money(self, "amount", self._currency)
         amount = self.cleaned_data.get("amount")
         if isinstance(amount, int) and self.cleaned_data.get("how") == _TAKE:

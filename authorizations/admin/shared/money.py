@@ -9,12 +9,22 @@ from authorizations.rules.basics.money import exponent, format_money, parse_mone
 
 
 class MoneyField(forms.CharField):
-    """An amount typed as money. The form parses it with `read_money` once it knows the currency."""
+    """An amount typed as money. The form parses it with `read_money` once it knows the currency.
 
-    def __init__(self, **options: Any) -> None:
+    `missing` is the error where nothing is typed; without it nothing has to be.
+    """
+
+    def __init__(self, *, missing: str = "", **options: Any) -> None:
         attrs = {"inputmode": "decimal", "autocomplete": "off", "placeholder": "Such as 1,250.00"}
         options.setdefault("widget", UnfoldAdminTextInputWidget(attrs=attrs))
-        super().__init__(required=False, empty_value=None, max_length=100, **options)
+        errors = {"required": missing}
+        super().__init__(
+            required=bool(missing),
+            error_messages=errors,
+            empty_value=None,
+            max_length=100,
+            **options,
+        )
 
 
 def in_currency(field: forms.Field, currency: str) -> None:

@@ -45,14 +45,14 @@ _WAIVABLE = [
 ]
 _EFFECT = (
     "It holds for one purchase with this card, in full, and is used up by it. What it lets through "
-    "counts in every limit. An increment is a purchase of its own here."
+    "counts in every limit. An increment needs another one."
 )
 
 
 class _AllowForm(EndAndReason):
     """What is asked of every exception; a clean `up_to` is in smallest units of `currency`."""
 
-    up_to = MoneyField(label="Up to")
+    up_to = MoneyField(label="Up to", missing="Give an amount.")
 
     def __init__(self, *args: Any, currency: str, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -64,8 +64,6 @@ class _AllowForm(EndAndReason):
 
     def clean(self) -> None:
         super().clean()
-        if self.cleaned_data.get("up_to") is None:
-            self.add_error("up_to", "Give an amount.")
         read_money(self, "up_to", self._currency)
 
 

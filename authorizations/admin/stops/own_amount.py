@@ -32,7 +32,7 @@ class OwnAmountForm(EndAndReason):
         initial=_SET,
         widget=UnfoldAdminRadioSelectWidget,
     )
-    amount = MoneyField(label="Amount")
+    amount = MoneyField(label="Amount", missing="Give a figure.")
     begins = moment_field("From", "Begins by itself at this time. Leave it empty for now.")
     field_order = ("how", "amount", "begins", "until", "reason")
 
@@ -47,14 +47,12 @@ class OwnAmountForm(EndAndReason):
 
     def clean(self) -> None:
         super().clean()
-        typed = self.cleaned_data.get("amount")
-        if typed is None:
-            self.add_error("amount", "Give a figure.")
-        elif self._limit.amount is not None:
+        typed = self.cleaned_data.get("amount", "")
+        if self._limit.amount is not None:
             read_money(self, "amount", self._limit.currency)
         elif typed.isascii() and typed.isdecimal() and len(typed) < 8:
             self.cleaned_data["amount"] = int(typed)
-        else:
+        elif typed:
             self.add_error("amount", "Give a whole number, such as 5.")
 
 

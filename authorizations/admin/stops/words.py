@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +17,7 @@ from authorizations.admin.shared.links import DASH, SCOPE_MODELS, card_words, li
 from authorizations.admin.shared.named_limits import NamedLimits, named_limits
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
-from authorizations.models import FundEntry, Instruction, PotSum
+from authorizations.models import Card, FundEntry, Instruction, PotSum
 from authorizations.rules.basics.controls import (
     Interval,
     LimitControl,
@@ -27,20 +27,13 @@ from authorizations.rules.basics.controls import (
     scope_of,
 )
 from authorizations.rules.basics.purchase_exceptions import Waiver
-from authorizations.rules.basics.words import all_of, figure_words
+from authorizations.rules.basics.words import SCOPE_WORDS, all_of, figure_words
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.rules.wording.exception_words import allowed_words, waiver_words
 from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.policies.own_amounts import about
 
 EVERY_CARD = "Every card"
-
-
-_ASSIGNED = {
-    ScopeKind.CARDHOLDER: "a cardholder",
-    ScopeKind.GROUP: "a card group",
-    ScopeKind.PROGRAM: "every card",
-}
 
 
 def what_words(row: Instruction, limits: NamedLimits) -> str:
@@ -52,7 +45,7 @@ def what_words(row: Instruction, limits: NamedLimits) -> str:
     if row.kind == Instruction.Kind.EXCEPTION:
         return f"Allowed once: {exception_words(row.terms, limits)}"
     if row.kind == Instruction.Kind.EXCLUSION:
-        assigned = _ASSIGNED[scope_of(row.terms["assigned"]).kind]
+        assigned = SCOPE_WORDS[scope_of(row.terms["assigned"]).kind]
         return f"Left out of {row.policy}, assigned to {assigned}"
     return f"Block: {blocked_words(row.terms)}"
 
@@ -105,7 +98,7 @@ def where_links(rows: Iterable[Instruction | FundEntry | PotSum]) -> dict[int, S
     scopes = {row.pk: _parts(scope_of(row.scope)) for row in rows}
     each = [scope for parts in scopes.values() for scope in parts]
     there = {
-        kind: {str(found.pk): found for found in model._default_manager.filter(pk__in=ids)}
+        kind: {str(found.pk): found for found in _rows(model).filter(pk__in=ids)}
         for kind, model in SCOPE_MODELS.items()
         if (ids := [it.id for it in each if it.kind is kind and _is_key(it)])
     }
@@ -113,6 +106,11 @@ def where_links(rows: Iterable[Instruction | FundEntry | PotSum]) -> dict[int, S
         pk: format_html_join(" in ", "{}", ([_link(it, there.get(it.kind, {}))] for it in parts))
         for pk, parts in scopes.items()
     }
+
+
+def _rows(model: type[Model]) -> QuerySet[Any]:
+    every = model._default_manager.all()
+    return every.select_related("cardholder") if model is Card else every
 
 
 def _parts(scope: Scope) -> list[Scope]:
@@ -133,7 +131,10 @@ def _link(scope: Scope, there: Mapping[str, Any]) -> SafeString | str:
     found = there.get(scope.id)
     if found is None:
         return scope.id
-    return link(found, card_words(found) if scope.kind is ScopeKind.CARD else "")
+    if scope.kind is not ScopeKind.CARD:
+        return link(found)
+    of = f" of {found.cardholder}" if found.cardholder else ""
+    return link(found, f"{card_words(found)}{of}")
 
 
 def state_badge(row: Instruction, limits: NamedLimits, now: datetime) -> SafeString:

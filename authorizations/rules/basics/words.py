@@ -138,6 +138,15 @@ def moment_words(when: datetime, this_year: int | None = None) -> str:
     return f"{when.day} {_MONTHS[when.month - 1]}{year} {when:%H:%M}"
 
 
+SCOPE_WORDS = {
+    ScopeKind.CARD: "a card",
+    ScopeKind.CARDHOLDER: "a cardholder",
+    ScopeKind.GROUP: "a card group",
+    ScopeKind.PROGRAM: "every card",
+}
+"""A scope by its kind, without its name."""
+
+
 def whose_words(kind: ScopeKind, each: str | None) -> str:
     """Whose own limits are: "each cardholder's own in this group"; "" for one budget of a scope."""
     if not each:
