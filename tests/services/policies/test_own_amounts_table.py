@@ -93,6 +93,23 @@ def test_it_asks_the_database_the_same_for_one_line_and_for_many() -> None:
     assert statements("ic_1") == statements(*(f"ic_m{number}" for number in range(500)))
 
 
+def test_no_line_reads_all_that_is_in_force() -> None:
+    def scans() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT seq_scan FROM pg_stat_xact_user_tables "
+                "WHERE relname = 'authorizations_openinstruction'"
+            )
+            [(number,)] = cursor.fetchall()
+        return int(number)
+
+    with connection.cursor() as cursor:  # as `migrate` does, of an empty table
+        cursor.execute("ANALYZE authorizations_openinstruction")
+    before = scans()
+    import_own_amounts(table(*(f"ic_{number},Team,monthly,800,,,Lyon" for number in range(50))))
+    assert scans() - before < 10
+
+
 def test_what_is_past_its_end_is_skipped_and_counted() -> None:
     past = "ic_1,Team,monthly,5,,2020-01-01,Long ago"
     changes = import_own_amounts(table(past, AUDIT))
