@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authorizations.management.inputs import author_named, text_of
 from authorizations.rules.policy.own_amounts_csv import COLUMNS, InvalidTableError
+from authorizations.services.policies.names import GoneError
 from authorizations.services.policies.own_amounts_table import compare, import_own_amounts
 
 _MEANING = f"""
@@ -51,6 +52,8 @@ class Command(BaseCommand):
                 changes = import_own_amounts(written, author=author)
         except InvalidTableError as wrong:
             raise CommandError(f"{wrong}\nNothing was written.") from None
+        except GoneError as gone:
+            raise CommandError(str(gone)) from None
         for line in changes.lines():
             self.stdout.write(line)
         given = len(changes.own_amounts)

@@ -11,7 +11,13 @@ from authorizations.models import PolicyVersion
 from authorizations.rules.basics.words import counting_words
 from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import counting_ahead
-from authorizations.services.policies.files import NewSpendingError, compare, import_policies
+from authorizations.services.policies.files import (
+    NewSpendingError,
+    UnfinishedImportError,
+    compare,
+    import_policies,
+)
+from authorizations.services.policies.names import GoneError
 
 _MEANING = """
 What a file means:
@@ -88,6 +94,13 @@ class Command(BaseCommand):
                     reason=reason,
                     allow_new_spending=options["allow_new_spending"],
                 )
+        except UnfinishedImportError as wrong:
+            raise CommandError(
+                f"{wrong}\nWhat comes before this is written: put it right, and import the file "
+                "again. Nothing is done twice."
+            ) from None
+        except GoneError as gone:
+            raise CommandError(str(gone)) from None
         except InvalidPolicyError as wrong:
             raise CommandError(f"{wrong}\nNothing was written.") from None
         except NewSpendingError as found:

@@ -13,6 +13,7 @@ __all__ = [
     "freeze",
     "funds",
     "groups",
+    "names",
     "own_amounts",
     "own_amounts_table",
     "planned",

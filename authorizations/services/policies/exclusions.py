@@ -11,12 +11,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from authorizations.models import CardGroup, Instruction, Policy
+from authorizations.models import Instruction, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.services.cards import grants
 from authorizations.services.cards.grants import GrantDifference
 from authorizations.services.policies import planned, scopes, stops
 from authorizations.services.policies.changes import ExclusionChange
+from authorizations.services.policies.names import group_ids, policy_ids
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
 
@@ -90,15 +91,14 @@ def end_at(policy: Policy, assigned: Iterable[str], *, by: User | None) -> None:
 def follow(new: Sequence[ExclusionChange], ended: Sequence[int], *, by: User | None) -> None:
     """Make these exclusions and lift those with these keys, all at once.
 
-    Purchases don't wait, however many there are.
+    Purchases don't wait, however many there are. Raises GoneError.
     """
     if not new and not ended:
         return
-    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
-    policies = dict(Policy.objects.values_list("name", "pk"))
+    groups, policies = group_ids(), policy_ids()
 
     def scope_of(kind: ScopeKind, target: str) -> Scope:
-        return Scope(kind, groups[target] if kind is ScopeKind.GROUP else target)
+        return Scope(kind, str(groups[target]) if kind is ScopeKind.GROUP else target)
 
     left_out = [scope_of(change.listed.kind, change.target) for change in new]
     with transaction.atomic(), acting(user=by):

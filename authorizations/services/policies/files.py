@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Prefetch
 from django.utils import timezone
+from psycopg.errors import ForeignKeyViolation
 
 from authorizations.models import (
     Assignment,
@@ -61,6 +62,7 @@ from authorizations.services.policies.changes import (
     StopChange,
     Target,
 )
+from authorizations.services.policies.names import ByName, GoneError, group_ids
 from authorizations.services.policies.planned import PlanError, PlannedTimes
 from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
@@ -273,7 +275,10 @@ def _exported_exclusions() -> dict[Target, list[dict[str, Any]]]:
 
 
 def compare(written: str) -> Changes:
-    """What importing this text would change. Raises InvalidPolicyError with every problem."""
+    """What importing this text would change.
+
+    Raises InvalidPolicyError with every problem, and GoneError.
+    """
     file = plan.checked(written)
     return plan.changes(file, plan.unseen(file))
 
@@ -283,6 +288,10 @@ class NewSpendingError(Exception):
 
     def __init__(self, cards: int) -> None:
         super().__init__(gained_words(cards))
+
+
+class UnfinishedImportError(InvalidPolicyError):
+    """A part of the file can't be imported any more, and some of what comes before it is."""
 
 
 def import_policies(
@@ -301,7 +310,8 @@ def import_policies(
 
     Policies come into force together. Then cards get theirs and change groups, locks.CHUNK at a
     time, because purchases on them wait. Assignments are removed last, so that no card is without
-    its policies meanwhile. If it is interrupted, running it again does the rest.
+    its policies meanwhile. If it is interrupted, running it again does the rest: also by
+    UnfinishedImportError, or GoneError where what it names is renamed or deleted meanwhile.
     """
     file = plan.checked(written)
     unseen = plan.unseen(file)
@@ -314,6 +324,22 @@ def import_policies(
     Card.objects.bulk_create(cards, ignore_conflicts=True)
     cardholders = [Cardholder(id=id_) for id_ in unseen.cardholders]
     Cardholder.objects.bulk_create(cardholders, ignore_conflicts=True)
+    try:
+        changes = _together(file, changes, author, reason)
+        try:
+            return _by_chunks(file, changes, author)
+        except InvalidPolicyError as wrong:
+            raise UnfinishedImportError(wrong.problems) from wrong
+    except StopError as unknown:  # as the scopes are locked that something is given to
+        raise GoneError("A card, cardholder or group that the file names") from unknown
+    except IntegrityError as gone:
+        if not isinstance(gone.__cause__, ForeignKeyViolation):
+            raise
+        raise GoneError("A policy or group that the file names") from gone
+
+
+def _together(file: PolicyFile, changes: Changes, author: User | None, reason: str) -> Changes:
+    """Write all that comes into force in one transaction; returns the changes as they are then."""
     with transaction.atomic():
         _publish(changes, author, reason)
         for group in changes.groups:
@@ -321,16 +347,22 @@ def import_policies(
         _assign([target for target in changes.assigned if target.kind is not ScopeKind.CARD])
         for _, target in changes.each_changes:
             its = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
-            its.update(each=target.each)
+            if not its.update(each=target.each):
+                raise GoneError(f"The assignment of {replace(target, each='')}")
         if changes.stops:
             changes = replace(changes, stops=tuple(_make_stops(file, author)))
         # Last, as a card that turns out to replace one of theirs waits for the commit.
         exclusions.follow(changes.exclusions, changes.ended_exclusions, by=author)
+    return changes
+
+
+def _by_chunks(file: PolicyFile, changes: Changes, author: User | None) -> Changes:
+    """Write what locks cards, and then remove assignments; returns the changes as made."""
     for chunk in locks.in_chunks(at for at in changes.assigned if at.kind is ScopeKind.CARD):
         with transaction.atomic():
             _assign(_on_roots(chunk))
     # Cards leave before others join: one may move between two groups of the file.
-    ids = dict(CardGroup.objects.values_list("name", "pk"))
+    ids = group_ids()
     for group in changes.groups:
         if group.metadata is not None:
             key, value = group.metadata
@@ -347,8 +379,11 @@ def import_policies(
     for chunk in locks.in_chunks(changes.unassigned):
         with transaction.atomic():
             for target in _on_roots(chunk):
-                rows = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
-                rows.delete()
+                rows = Assignment.objects.filter(policy__name=target.policy)
+                # Those of a group that is gone are gone with it.
+                is_group = target.kind is ScopeKind.GROUP
+                its = {"group__name": target.target} if is_group else _scope(target)
+                rows.filter(**its).delete()
     touched = [*changes.assigned, *(target for _, target in changes.each_changes)]
     for policy in Policy.objects.filter(name__in={target.policy for target in touched}):
         counting_ahead.begin(policy)
@@ -403,7 +438,9 @@ def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
     """Make the entries of funds that the file lists, unless another import did meanwhile."""
     for chunk in locks.in_chunks(plan.new_funds(file), _ENTRIES_AT_ONCE):
         with transaction.atomic():
-            ids = dict(CardGroup.objects.values_list("name", "pk"))
+            ids = group_ids()
+            named = Policy.objects.filter(name__in={change.listed.policy for change in chunk})
+            policies = ByName("policy", ((policy.name, policy) for policy in named))
             pots = [_pot_of(change.listed, ids) for change in chunk]
             # All at once, in the one order: purchases wait for the same rows.
             scopes.lock(pots, purchases_wait=True)
@@ -411,7 +448,7 @@ def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
                 listed = change.listed
                 try:
                     funds.enter(
-                        Policy.objects.get(name=listed.policy),
+                        policies[listed.policy],
                         listed.limit,
                         scope,
                         listed.amount,
@@ -440,7 +477,7 @@ def _pot_of(listed: ListedFunds, groups_by_name: Mapping[str, int]) -> Scope:
 def _stop(listed: ListedStop, author: User | None) -> None:
     target = listed.target
     if listed.kind is ScopeKind.GROUP:
-        target = str(CardGroup.objects.get(name=listed.target).pk)
+        target = str(_group(listed.target).pk)
     scope = Scope(listed.kind, target)
     until = _moment(listed.until)
     known: dict[str, Any] = {"by": author, "reason": listed.reason, "until": until}
@@ -460,7 +497,7 @@ def _stop(listed: ListedStop, author: User | None) -> None:
 def _assign(targets: Iterable[Target]) -> None:
     targets = [*targets]
     named = Policy.objects.filter(name__in={at.policy for at in targets})
-    ids = dict(named.values_list("name", "pk"))
+    ids = ByName("policy", named.values_list("name", "pk"))
     rows = [Assignment(policy_id=ids[at.policy], each=at.each, **_scope(at)) for at in targets]
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)  # some may exist by now
 
@@ -479,5 +516,10 @@ def _scope(target: Target) -> dict[str, Any]:
     if target.kind is ScopeKind.PROGRAM:
         return {"program": True}
     if target.kind is ScopeKind.GROUP:
-        return {"group": CardGroup.objects.get(name=target.target)}
+        return {"group": _group(target.target)}
     return {f"{target.kind}_id": target.target}
+
+
+def _group(name: str) -> CardGroup:
+    """The group of this name. Raises GoneError."""
+    return ByName("group", ((it.name, it) for it in CardGroup.objects.filter(name=name)))[name]

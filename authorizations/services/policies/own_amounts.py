@@ -29,6 +29,7 @@ from authorizations.rules.policy.policy_file import ListedOverride
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.policies import exception_limits, scopes, stops
 from authorizations.services.policies.changes import NONE_ASLEEP, Asleep, OverrideChange
+from authorizations.services.policies.names import group_ids, policy_ids
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
 
@@ -173,15 +174,14 @@ def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | No
     """Make these own amounts and lift those with these keys, all at once.
 
     What is in force by now, as somebody else gave it meanwhile, is not made again. Purchases don't
-    wait, however many there are.
+    wait, however many there are. Raises GoneError.
     """
     if not new and not ended:
         return
-    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
-    policies = dict(Policy.objects.values_list("name", "pk"))
+    groups, policies = group_ids(), policy_ids()
     # A group of the file may have been new when the changes were planned.
     given_to = [
-        Scope(it.kind, groups[it.target] if it.kind is ScopeKind.GROUP else change.target)
+        Scope(it.kind, str(groups[it.target]) if it.kind is ScopeKind.GROUP else change.target)
         for change in new
         for it in [change.listed]
     ]

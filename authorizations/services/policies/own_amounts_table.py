@@ -104,7 +104,7 @@ def compare(written: str) -> TableChanges:
 def import_own_amounts(written: str, *, author: User | None = None) -> TableChanges:
     """Give the own amounts of a table, from now on; returns what changed.
 
-    Raises InvalidTableError with every problem; then nothing has changed.
+    Raises InvalidTableError with every problem, and GoneError; then nothing has changed.
     """
     changes = compare(written)
     # Committed before the amounts, so that no transaction that inserts such a card waits for them.
@@ -166,7 +166,9 @@ def _outdone(
         keys = said.get(own_amounts.said_of(own), [])
         if not keys or line.how != "amount":
             continue
-        if newest[line.policy, f"card:{own.target}", own_amounts.about(own.terms)] not in keys:
+        about = own_amounts.about(own.terms)
+        # None where it has ended since the others were read.
+        if newest.get((line.policy, f"card:{own.target}", about), keys[0]) not in keys:
             yield LineProblem(
                 line.number,
                 "",

@@ -36,6 +36,7 @@ from authorizations.rules.policy.policy_file import (
     ListedException,
     ListedFunds,
     ListedGroup,
+    ListedOverride,
     ListedPlan,
     PolicyFile,
     read,
@@ -56,6 +57,7 @@ from authorizations.services.policies.changes import (
     StopChange,
     Target,
 )
+from authorizations.services.policies.names import ByName, GoneError
 
 
 class UnseenIds(NamedTuple):
@@ -206,6 +208,16 @@ def _limits_then(file: PolicyFile) -> dict[str, dict[str, LimitControl]]:
     return limits
 
 
+def _limit_then(
+    limits: Mapping[str, Mapping[str, LimitControl]], own: ListedOverride | ListedFunds
+) -> LimitControl:
+    """The limit that an entry names, which was there when the file was checked."""
+    limit = limits.get(own.policy, {}).get(own.limit)
+    if limit is None:
+        raise GoneError(f"The limit {quoted(own.limit)} of the policy {quoted(own.policy)}")
+    return limit
+
+
 def _split_chains(file: PolicyFile) -> Iterator[Problem]:
     """Groups with cards of one replacement chain whose other cards are in a different group."""
     roots = _roots(file)
@@ -337,7 +349,7 @@ def new_funds(file: PolicyFile) -> Iterator[FundsChange]:
         scope = scope_key(Scope(listed.kind, target))
         if listed.member:
             scope = scope_key(member_scope(target, listed.member))
-        limit = limits[listed.policy][listed.limit]
+        limit = _limit_then(limits, listed)
         pot = (listed.policy, listed.limit, scope, limit.currency)
         if (*pot, listed.reference) in there:
             continue
@@ -371,9 +383,7 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
         if own.until is not None and own.until <= now:
             continue
         by_kind = {ScopeKind.CARD: roots, ScopeKind.GROUP: groups}.get(own.kind, {})
-        change = OverrideChange(
-            own, limits[own.policy][own.limit], by_kind.get(own.target, own.target)
-        )
+        change = OverrideChange(own, _limit_then(limits, own), by_kind.get(own.target, own.target))
         said = own_amounts.said_of(change)
         if said in there:
             kept.update(there[said])
@@ -443,10 +453,10 @@ def _rearrangement(
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     ids = dict(Policy.objects.values_list("name", "pk"))
     in_force = grants.in_force()
-    before = {name: in_force.get(pk, grants.NONE) for name, pk in ids.items()}
-    after = before | {
-        name: grants.grants_of(controls(document)) for name, document in documents.items()
-    }
+    granted = {name: in_force.get(pk, grants.NONE) for name, pk in ids.items()}
+    before = ByName("policy", granted.items())
+    granted |= {name: grants.grants_of(controls(document)) for name, document in documents.items()}
+    after = ByName("policy", granted.items())
 
     def key(target: Target) -> str:
         # A new group has no id yet; this key is no id.
