@@ -72,7 +72,13 @@ def test_two_clicks_let_the_declined_purchase_through_once(operator: Client) -> 
         "merchant": {"network_id": "1234567890"},
         "up_to": 59_400,
         "currency": "eur",
-        "waives": [{"reason": "amount_limit_exceeded", "policy": "Team", "limit": "monthly"}],
+        "waives": [
+            {
+                "reason": "amount_limit_exceeded",
+                "policy": Policy.objects.get().pk,
+                "limit": "monthly",
+            }
+        ],
         "decision": "evt_declined",
     }
     listed = html_of(operator, LIST)
@@ -135,6 +141,22 @@ def test_what_ran_out_unused_is_said(operator: Client) -> None:
     rewrite(row, starts_at=row.starts_at - hour, ends_at=row.starts_at - hour / 2)
     assert "Ran out unused" in card_page(operator)
     assert "Ran out unused" in html_of(operator, f"{LIST}?state=ended")
+
+
+def test_a_renamed_policy_is_shown_by_its_present_name(operator: Client) -> None:
+    sent(operator, FROM_DECISION, **usual(operator))
+    policy = Policy.objects.get()
+    republish(policy, name="Crew")
+    assert "waives the limit of €500.00 a month of Crew" in html_of(operator, LIST)
+    assert "a month of Crew" in html_of(operator, f"{LIST}?policy={policy.pk}")
+    assert "Monthly limit of €500.00 of Team" not in card_page(operator)
+    ADA.asks(54_000, event_id="evt_used", merchant=HOTEL)
+    ADA.asks(54_000, event_id="evt_again", merchant=HOTEL)
+    republish(policy, name="Band")
+    asked = html_of(operator, allow_url(decision="evt_again"))
+    assert "Waived: Monthly limit of €500.00 of Band." in asked
+    [failed] = [it for it in Decision.objects.get(pk="evt_used").trace if not it["passed"]]
+    assert failed["policy"] == "Crew"
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class FundEntryAdmin(RecordAdmin[FundEntry]):
 
     @display(description="Limit")
     def limit_shown(self, row: FundEntry) -> str:
-        limit = named_limits([row.policy.name]).get((row.policy.name, row.limit_key))
+        limit = named_limits([row.policy_id]).limits.get((row.policy_id, row.limit_key))
         words = limit_phrase(limit) if limit else "A limit that the policy does not have now"
         return words[:1].upper() + words[1:]
 

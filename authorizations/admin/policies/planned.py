@@ -18,6 +18,7 @@ from authorizations.admin.shared.reasons import ReasonForm
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.stops.planned import plan_row, plan_times
 from authorizations.models import PlannedVersion, Policy
+from authorizations.rules.policy.differences import LABELS
 from authorizations.rules.policy.tenures import Tenure, changes_after, in_force_at
 from authorizations.services.cards import grants
 from authorizations.services.policies import planned
@@ -70,7 +71,12 @@ def planned_rows(policy: Policy) -> list[dict[str, Any]]:
     return [
         {
             **plan_row(plan),
-            "changes": version_changes(policy.current_version, plan.version),
+            # It keeps the name that its policy had when it was planned, and renames nothing.
+            "changes": [
+                edit
+                for edit in version_changes(policy.current_version, plan.version)
+                if edit.what != LABELS["name"]
+            ],
             "is_first": policy.current_version is None,
         }
         for plan in policy.listed_plans

@@ -23,7 +23,7 @@ from authorizations.admin.shared.money import MoneyField, in_currency, read_mone
 from authorizations.admin.stops.frozen import frozen_above
 from authorizations.admin.stops.merchants import manner_field, merchant_field, merchant_terms
 from authorizations.admin.stops.stopping import EndAndReason
-from authorizations.models import Card, Decision, Instruction
+from authorizations.models import Card, Decision, Instruction, Policy
 from authorizations.rules.basics.filters import Manner, Merchant, known_categories
 from authorizations.rules.basics.merchant_entries import merchant
 from authorizations.rules.basics.money import format_money
@@ -131,8 +131,12 @@ def _again(request: HttpRequest, row: Decision) -> HttpResponse:
         currency=asked.currency,
         initial=_initial(found),
     )
+    ids = {waiver.policy for _, waiver in found.checks if waiver.policy}
+    names = dict(Policy.objects.filter(pk__in=ids).values_list("pk", "name"))
     waivers = [
-        f"{limit_words(check.figures)} of {check.policy}" if check.figures else waiver_words(waiver)
+        f"{limit_words(check.figures)} of {names[waiver.policy]}"
+        if check.figures and waiver.policy
+        else waiver_words(waiver, names.get(waiver.policy or 0, ""))
         for check, waiver in found.checks
     ]
     waived = all_of(list(dict.fromkeys(waivers)))

@@ -100,7 +100,7 @@ class InstructionFilters(RecordFilters):
             condition &= Q(kind=found["kind"])
         if policy := found["policy"]:
             waived = Q(kind=Instruction.Kind.EXCEPTION) & Q(
-                terms__waives__contains=[{"policy": policy.name}]
+                terms__waives__contains=[{"policy": policy.pk}]
             )
             condition &= Q(policy=policy) | waived
         if card := found["card"]:

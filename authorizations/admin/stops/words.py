@@ -51,13 +51,13 @@ def what_words(row: Instruction, limits: NamedLimits) -> str:
 
 
 def limits_of(rows: Iterable[Instruction]) -> NamedLimits:
-    """The limits that own amounts and exceptions are about."""
-    policies = []
+    """The policies and limits that own amounts and exceptions are about."""
+    policies: list[int] = []
     for row in rows:
-        if row.kind == Instruction.Kind.OVERRIDE:
-            policies.append(str(row.policy))
+        if row.kind == Instruction.Kind.OVERRIDE and row.policy_id:
+            policies.append(row.policy_id)
         elif row.kind == Instruction.Kind.EXCEPTION:
-            policies += [its["policy"] for its in row.terms["waives"] if its.get("limit")]
+            policies += [its["policy"] for its in row.terms["waives"] if "policy" in its]
     return named_limits(policies)
 
 
@@ -74,7 +74,7 @@ def own_figure_words(row: Instruction, limits: NamedLimits) -> str:
 
 def _limit_of(row: Instruction, limits: NamedLimits) -> LimitControl | None:
     """The limit that an own amount holds for; None where it sleeps."""
-    limit = limits.get((str(row.policy), row.terms["limit"]))
+    limit = limits.limits.get((row.policy_id or 0, row.terms["limit"]))
     return limit if limit and limit.about == about(row.terms) else None
 
 
@@ -82,11 +82,13 @@ def exception_words(terms: Mapping[str, Any], limits: NamedLimits) -> str:
     """ "up to €250.00 at merchant Uber, waives the limit of €500.00 a month of Team"."""
     waived = []
     for waiver in (Waiver(**given) for given in terms["waives"]):
-        words = ""
-        if limit := limits.get((waiver.policy, waiver.limit)):
-            is_funds = limit.interval is Interval.FUNDS
-            words = "the funds" if is_funds else f"the limit of {limit_phrase(limit)}"
-        waived.append(waiver_words(waiver, words))
+        policy = words = ""
+        if waiver.policy is not None:
+            policy = limits.policies.get(waiver.policy, "a policy that is gone")
+            if limit := limits.limits.get((waiver.policy, waiver.limit)):
+                is_funds = limit.interval is Interval.FUNDS
+                words = "the funds" if is_funds else f"the limit of {limit_phrase(limit)}"
+        waived.append(waiver_words(waiver, policy, words))
     return f"{allowed_words(terms)}, waives {all_of(list(dict.fromkeys(waived)))}"
 
 

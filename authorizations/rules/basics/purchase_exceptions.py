@@ -1,7 +1,7 @@
 """Exceptions: a purchase that an operator lets through, whatever certain rules say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from authorizations.rules.basics.filters import MATCHING, Merchant
@@ -14,20 +14,24 @@ _BLOCKABLE = ("merchant", "category", "country")
 class Waiver:
     """A rule that need not pass: each rule with this decline reason, as far as the rest names it.
 
-    `policy` is a policy's name, `limit` the key of one of its limits, which is waived for any
-    reason. `block` is what a block is about: one pair, as in a policy file.
+    `policy` is a policy's id, which it keeps whatever it is called, and `version` that of its
+    version which applies to the purchase; None where none does, and nothing of it is waived.
+    `limit` is the key of one of its limits, which is waived for any reason. `block` is what a block
+    is about: one pair, as in a policy file.
     """
 
     reason: str
-    policy: str = ""
+    policy: int | None = None
     limit: str = ""
     block: Mapping[str, Any] | None = None
+    version: int | None = None
 
     def covers(self, other: "Waiver") -> bool:
-        """Whether it waives what `other` names in full."""
+        """Whether it waives what `other` names in full, its policy by the version that applies."""
         return (
             (self.reason == other.reason or bool(self.limit))
-            and self.policy in ("", other.policy)
+            and (self.policy is None or self.version is not None)
+            and self.version in (None, other.version)
             and self.limit in ("", other.limit)
             and self.block in (None, other.block)
         )
@@ -53,6 +57,16 @@ class PurchaseException:
     author: str = ""
     reason: str = ""
     matching: int = MATCHING
+
+    def for_versions(self, versions: Mapping[int, int]) -> "PurchaseException":
+        """With the version that each waiver goes by; `versions` has those that apply, by policy."""
+        if all(one.policy is None for one in self.waives):
+            return self
+        waives = (
+            one if one.policy is None else replace(one, version=versions.get(one.policy))
+            for one in self.waives
+        )
+        return replace(self, waives=tuple(waives))
 
     def concerns(self, card_id: str, merchant: Merchant, amount: int, currency: str) -> bool:
         """Whether it is for this card and merchant, and for so much in this currency."""

@@ -26,7 +26,8 @@ NEVER_WAIVED = frozenset(
 def waiver_of(check: Check, applied: Iterable[AppliedControls]) -> Waiver | None:
     """What would waive a failed check and no other; None if nothing can.
 
-    `applied` are the policies of the decision, which have the keys of their limits.
+    It names a policy by the version that decided. `applied` are the policies of the decision, which
+    have the keys of their limits.
     """
     if check.rule in NEVER_WAIVED:
         return None
@@ -38,7 +39,7 @@ def waiver_of(check: Check, applied: Iterable[AppliedControls]) -> Waiver | None
         [policy] = (one for one in applied if (one.version_id, one.scope) == named)
         key_of = attempt_limit_key if check.figures.of_attempts else limit_key
         key = key_of(check.figures, policy)
-    return Waiver(check.rule, check.policy, key)
+    return Waiver(check.rule, limit=key, version=check.version_id)
 
 
 def is_waived(

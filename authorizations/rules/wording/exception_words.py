@@ -39,17 +39,18 @@ def waived_words(check: Check) -> str:
     return f"{limit_words(figures)} waived ({over} over)"
 
 
-def waiver_words(waiver: Waiver, limit: str = "") -> str:
+def waiver_words(waiver: Waiver, policy: str = "", limit: str = "") -> str:
     """What is waived: "the limit of €500.00 a month of Team", "“Merchant not allowed” of Team".
 
-    `limit` is the waiver's limit in words; empty if the policy no longer has it.
+    `policy` is the name of the waiver's policy, `limit` its limit in words; empty if the policy no
+    longer has it.
     """
     if waiver.limit:
-        return f"{limit or 'a limit that is gone'} of {waiver.policy}"
+        return f"{limit or 'a limit that is gone'} of {policy}"
     if waiver.block:
         return f"the block of {blocked_words(waiver.block)}"
     reason = DeclineReason(waiver.reason)
-    of = f" of {waiver.policy}" if waiver.policy else ""
+    of = f" of {policy}" if policy else ""
     return f"“{label(reason)}”{of}"
 
 

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from authorizations.models import LedgerCause
 from authorizations.rules.basics.copies import changed
+from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.decision.attempts import Attempt, attempt_of, has_room, reached
 from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.controls import AppliedControls
@@ -264,11 +265,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         bool(steps.counted.count),
         joined.approved_for(request.request_index),
         concerning(request, existing.stops),
-        tuple(
-            one
-            for one in existing.exceptions
-            if one.concerns(request.card.id, request.asked_at, reserving, request.currency)
-        ),
+        _concerning(request, reserving, existing),
         existing.exclusions,
         existing.first_of,
     )
@@ -297,6 +294,22 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         freezes=freezes_by(attempt.attempt, applied, existing.in_force) if attempt else (),
         shares_cap=existing.shares_cap,
     )
+
+
+def _concerning(
+    request: AuthorizationRequest, reserving: int, existing: Existing
+) -> tuple[PurchaseException, ...]:
+    """The exceptions that are for this purchase, with the versions that their waivers go by."""
+    given = [
+        one
+        for one in existing.exceptions
+        if one.concerns(request.card.id, request.asked_at, reserving, request.currency)
+    ]
+    if not given:
+        return ()
+    applying = {policy.version_id for policy in existing.applied}
+    versions = {key: version for key, version in existing.in_force.items() if version in applying}
+    return tuple(one.for_versions(versions) for one in given)
 
 
 def freezes_by(

@@ -62,7 +62,7 @@ from authorizations.services.policies.changes import (
     StopChange,
     Target,
 )
-from authorizations.services.policies.names import ByName, GoneError, group_ids
+from authorizations.services.policies.names import ByName, GoneError, group_ids, policy_ids
 from authorizations.services.policies.planned import PlanError, PlannedTimes
 from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
@@ -190,9 +190,13 @@ def _exported_funds() -> Iterator[dict[str, Any]]:
 
 def _exported_exceptions() -> Iterator[dict[str, Any]]:
     """The exceptions that are in force and unused, the oldest first."""
+    names = dict(Policy.objects.values_list("pk", "name"))
     for row in purchase_exceptions.in_force().order_by("pk"):
         found = {name: value for name, value in row.terms.items() if name != "decision"}
-        waives = found.pop("waives")
+        waives = [
+            one | {"policy": names[one["policy"]]} if "policy" in one else one
+            for one in found.pop("waives")
+        ]
         found["waives"] = [one["reason"] if len(one) == 1 else one for one in waives]
         found = {"card": scope_of(row.scope).id, **found}
         if row.ends_at:
@@ -426,9 +430,10 @@ def _moment(seconds: int | None) -> datetime | None:
 def _make_stops(file: PolicyFile, author: User | None) -> Iterator[StopChange]:
     """Freeze, block and allow what the file lists, unless another import did meanwhile."""
     stops.one_at_a_time("stops of a file")
+    policies = policy_ids()
     for change in plan.new_stops(file):
         try:
-            _stop(change.listed, author)
+            _stop(change.listed, author, policies)
         except StopError as wrong:  # such as an end that has come since
             raise InvalidPolicyError([Problem(change.listed.path, str(wrong))]) from wrong
         yield change
@@ -474,7 +479,7 @@ def _pot_of(listed: ListedFunds, groups_by_name: Mapping[str, int]) -> Scope:
     )
 
 
-def _stop(listed: ListedStop, author: User | None) -> None:
+def _stop(listed: ListedStop, author: User | None, policies: ByName[int]) -> None:
     target = listed.target
     if listed.kind is ScopeKind.GROUP:
         target = str(_group(listed.target).pk)
@@ -484,7 +489,8 @@ def _stop(listed: ListedStop, author: User | None) -> None:
     known["reference"] = listed.reference
     if isinstance(listed, ListedException):
         terms = dict(listed.terms)
-        waives = [Waiver(**one) for one in terms.pop("waives")]
+        found = purchase_exceptions.waivers_by_id(terms.pop("waives"), policies.__getitem__)
+        waives = [Waiver(**one) for one in found]
         limits = {"up_to": terms.pop("up_to"), "currency": terms.pop("currency")}
         known["is_import"] = True
         purchase_exceptions.allow_once(target, waives, place=terms, **limits, **known)

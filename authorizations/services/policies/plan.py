@@ -42,7 +42,13 @@ from authorizations.rules.policy.policy_file import (
     read,
 )
 from authorizations.services.cards import grants
-from authorizations.services.policies import exclusions, funds, own_amounts, planned
+from authorizations.services.policies import (
+    exclusions,
+    funds,
+    own_amounts,
+    planned,
+    purchase_exceptions,
+)
 from authorizations.services.policies.changes import (
     NONE_ASLEEP,
     Changes,
@@ -94,6 +100,7 @@ def _unknown_names(file: PolicyFile, kind: str) -> Iterator[Problem]:
         known = {*file.names, *Policy.objects.values_list("name", flat=True)}
         named = [(at.path, at.policy) for at in assignments]
         named += [(own.path, own.policy) for own in file.of_limits]
+        named += _named_by_waivers(file)
     else:
         known = {*file.group_names, *CardGroup.objects.values_list("name", flat=True)}
         group = ScopeKind.GROUP
@@ -111,6 +118,21 @@ def _unknown_names(file: PolicyFile, kind: str) -> Iterator[Problem]:
             paths,
             f"There is no {kind} {quoted(name)}, here or in the database: add it to the file.",
         )
+
+
+def _named_by_waivers(file: PolicyFile) -> Iterator[tuple[Path, str]]:
+    """The policies that exceptions of the file name, but for those that are not made any more."""
+    now = time()
+    listed = [it for it in file.stops if isinstance(it, ListedException)]
+    references = [it.reference for it in listed if it.reference]
+    made = Instruction.objects.filter(reference__in=references)
+    known = set(made.values_list("reference", flat=True)) if references else set()
+    for it in listed:
+        if it.reference in known or (it.until is not None and it.until <= now):
+            continue
+        for place, waiver in enumerate(dict(it.terms)["waives"]):
+            if "policy" in waiver:
+                yield (*it.path, "waives", place), waiver["policy"]
 
 
 def _unknown_limits(file: PolicyFile) -> Iterator[Problem]:
@@ -310,6 +332,8 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
         return
     now = time()
     ids = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    # By its id a policy is the same whatever it was called; a new one of the file has none yet.
+    policies = dict(Policy.objects.values_list("name", "pk"))
     columns = ("reference", "kind", "scope", "terms", "ends_at", "reason")
     rows = list(Instruction.objects.values_list(*columns))
     references = {reference for reference, *_ in rows if reference}
@@ -324,8 +348,11 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
         kind = Instruction.Kind.BLOCK if listed.terms else Instruction.Kind.FREEZE
         if isinstance(listed, ListedException):
             kind = Instruction.Kind.EXCEPTION
-        terms = _terms_text(dict(listed.terms))
-        said = (kind, f"{listed.kind}:{target}", terms, listed.until, listed.reason)
+        terms = dict(listed.terms)
+        if "waives" in terms:
+            terms["waives"] = purchase_exceptions.waivers_by_id(terms["waives"], policies.get)
+        where = f"{listed.kind}:{target}"
+        said = (kind, where, _terms_text(terms), listed.until, listed.reason)
         is_known = listed.reference in references if listed.reference else said in told
         if not is_known and (listed.until is None or listed.until > now):
             yield StopChange(listed)

@@ -3,7 +3,8 @@
 A decision uses it under the lock of the card, and nobody uses it again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from authorizations.models import DecidedBy, Decision, Instruction
+from authorizations.models import DecidedBy, Decision, Instruction, PolicyVersion
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
 from authorizations.rules.basics.purchase_exceptions import Waiver
@@ -74,7 +75,15 @@ def waivable(row: Decision) -> Waivable:
         reasons = [check.rule for check in failed] or [DeclineReason(row.reason)]
         if never := next((reason for reason in reasons if reason in NEVER_WAIVED), None):
             raise StopError(never_words(never))
-        waivers = [(check, waiver_of(check, applied)) for check in failed]
+        found = [(check, waiver_of(check, applied)) for check in failed]
+        versions = {policy.version_id for policy in applied}
+        policies = PolicyVersion.objects.filter(pk__in=versions).in_bulk()
+        waivers = [
+            (check, replace(waiver, version=None, policy=policies[waiver.version].policy_id))
+            if waiver and waiver.version
+            else (check, waiver)
+            for check, waiver in found
+        ]
     except StopError:
         raise
     except (UnreadableRowError, *DAMAGED) as damage:
@@ -170,8 +179,17 @@ def terms(
     return found | ({"decision": decision} if decision else {})
 
 
+def waivers_by_id(
+    waives: Iterable[Mapping[str, Any]], id_of: Callable[[str], int | None]
+) -> list[dict[str, Any]]:
+    """The waivers of a policy file as rows have them; `id_of` has a policy's id by its name."""
+    return [
+        {**one, "policy": id_of(one["policy"])} if "policy" in one else {**one} for one in waives
+    ]
+
+
 def waiver_terms(waiver: Waiver) -> dict[str, Any]:
-    """A waiver as rows and files have it: without what it does not name."""
+    """A waiver as rows have it: without what it does not name."""
     named = (("reason", str(waiver.reason)), ("policy", waiver.policy), ("limit", waiver.limit))
     found: dict[str, Any] = {name: value for name, value in named if value}
     return found | ({"block": dict(waiver.block)} if waiver.block else {})

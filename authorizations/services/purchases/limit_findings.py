@@ -22,6 +22,7 @@ from authorizations.models import (
     Finding,
     FindingChange,
     FindingWindow,
+    PolicyVersion,
 )
 from authorizations.models import Usage as UsageRow
 from authorizations.rules.basics.controls import (
@@ -104,7 +105,7 @@ def note(
     found = [
         (exceeded._replace(let_through=let_through), kept)
         for exceeded, kept in candidates
-        if exceeded.figures.exceeded_by > (let_through := _let_through(kept, exceeded.name))
+        if exceeded.figures.exceeded_by > (let_through := _let_through(kept))
     ]
     if not found:
         return
@@ -257,20 +258,27 @@ def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
         figures, own = figures._replace(used=amounts[0]), amounts[1]
         if figures.exceeded_by > 0 and own > 0:
             name = _name(controls, scope_of(kept.scope), scope_of(kept.measured))
-            found = _Exceeded(name, figures, own, _let_through(kept, name))
+            found = _Exceeded(name, figures, own, _let_through(kept))
             exceeded += [found] if found.over > 0 else []
     return exceeded
 
 
-def _let_through(kept: FindingWindow, name: str) -> int:
+def _let_through(kept: FindingWindow) -> int:
     """How much of what counts in a limit's window exceeded it by exceptions, and still counts.
 
-    `name` is that of its policy, with its scope.
+    The limit is of the policy, in whatever version and by whatever name that was asked.
     """
     limit, total = _same_limit(figures_of(kept)), 0
     concern = filter_of(limit.filter)
     uses = ExceptionUse.objects.filter(scopes__contains=[scope_key(_measured(kept))])
-    for use in uses.select_related("decision__authorization"):
+    found = list(uses.select_related("decision__authorization"))
+    if not found:
+        return 0
+    versions = PolicyVersion.objects.filter(policy__versions=kept.version_id)
+    its = set(versions.values_list("pk", flat=True))
+    scope = scope_of(kept.scope)
+    whose = (scope.kind, each_of(scope, scope_of(kept.measured)))
+    for use in found:
         purchase = use.decision.authorization
         if purchase is None or not _is_within(kept, int(purchase.created.timestamp())):
             continue
@@ -278,9 +286,11 @@ def _let_through(kept: FindingWindow, name: str) -> int:
         own = amount if limit.currency else count
         for check in _failed_limits(use.decision):
             figures = check.figures
-            through = check.scope and through_words(check.scope.kind, check.each)
-            is_its = f"{check.policy} ({through})" == name
-            if is_its and figures and _same_limit(figures) == limit:
+            if check.version_id not in its or check.scope is None:
+                continue
+            if (check.scope.kind, check.each) != whose:
+                continue
+            if figures and _same_limit(figures) == limit:
                 total += min(figures.exceeded_by, figures.asked, own)
     return total
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from authorizations.models import Decision, ExceptionUse, Instruction
+from authorizations.models import Decision, ExceptionUse, Instruction, PolicyVersion
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.checks import concerning
@@ -42,7 +42,7 @@ _OF_KIND: dict[Instruction.Kind, dict[str, Any]] = {
     Instruction.Kind.EXCLUSION: {"assigned": None},
     Instruction.Kind.EXCEPTION: _OF_EXCEPTION,
 }
-_WAIVER: dict[str, Any] = {"policy": "", "limit": "", "block": None}
+_WAIVER: dict[str, Any] = {"policy": None, "limit": "", "block": None}
 
 
 class _Row(NamedTuple):
@@ -122,7 +122,7 @@ class Stops:
             if found is None or not found.may_hold(row.decided_at):
                 yield Difference(row.pk, f"instruction {id_}", "in force", "none then")
                 continue
-            for name, value in found.told.items():
+            for name, value in self._told_to(row, found).items():
                 if one.get(name) != value:
                     yield Difference(row.pk, f"{name} of instruction {id_}", one.get(name), value)
         missing = {
@@ -142,6 +142,24 @@ class Stops:
             stop = Stop(id_, Scope(ScopeKind.PROGRAM, ""), **self._rows[id_].told)
             if concerning(request, [stop]):
                 yield Difference(row.pk, f"instruction {id_}", "none", "in force then")
+
+    def _told_to(self, row: Decision, found: _Row) -> dict[str, Any]:
+        """What a decision keeps of an instruction; a waiver has the version that it goes by."""
+        if "waives" not in found.told:
+            return found.told
+        versions = {
+            policy: applied["version"]
+            for applied in row.policies
+            if (policy := self._policy_of.get(applied["version"]))
+        }
+        waives = [
+            waiver | {"version": versions.get(waiver["policy"])} for waiver in found.told["waives"]
+        ]
+        return found.told | {"waives": waives}
+
+    @cached_property
+    def _policy_of(self) -> dict[int, int]:
+        return dict(PolicyVersion.objects.values_list("pk", "policy_id"))
 
     def _misuse(self, row: Decision, exceptions: Container[int]) -> Iterator[Difference]:
         """Where the exception that a decision names was not its own to use."""

@@ -50,7 +50,11 @@ def test_it_lets_through_exactly_what_fails_nothing_that_it_does_not_waive(
     needed = [waiver_of(check, policies) for check in before.trace if not check.passed]
     waived = data.draw(st.lists(st.sampled_from(needed), unique_by=repr) if needed else st.just([]))
     by_reason = data.draw(st.booleans())
-    given_ = [Waiver(one.reason) if by_reason else one for one in waived if one is not None]
+    given_ = [
+        Waiver(one.reason) if by_reason else replace(one, policy=one.version and 1)
+        for one in waived
+        if one is not None
+    ]
     after = decided(DUBIOUS, *policies, context=with_exceptions(exception(*given_)))
     assert after.trace == before.trace
     left = {one.reason for one in needed if one} - {one.reason for one in waived if one}
@@ -66,15 +70,27 @@ def test_a_waived_limit_is_waived_for_whatever_reason_and_no_other_limit_with_it
             {"count": 0, "interval": "daily"},
         ]
     )
-    name = policy.controls.name
-    daily, count = Waiver("amount_limit_exceeded", name, "daily"), "daily_count"
-    both = exception(daily, Waiver("count_limit_exceeded", name, count))
+    version = policy.version_id
+    daily = Waiver("amount_limit_exceeded", 1, "daily", version=version)
+    count = Waiver("count_limit_exceeded", 1, "daily_count", version=version)
+    both = exception(daily, count)
     assert decided(ASKED, policy, context=with_exceptions(both)).exception == 7
     alone = with_exceptions(exception(daily))
     assert decided(ASKED, policy, context=alone).reason is DeclineReason.AMOUNT_LIMIT_EXCEEDED
     uncounted = decided(ASKED, policy, context=with_exceptions(both), usage=NOT_COUNTED)
     assert reasons_failed(uncounted) == {DeclineReason.LIMIT_NOT_COUNTED_YET}
     assert uncounted.exception == 7
+
+
+@pytest.mark.parametrize("version", [None, 99])
+def test_a_waiver_of_a_policy_without_that_version_waives_nothing(version: int | None) -> None:
+    """Not even what no policy has declined."""
+    policy = limited(ScopeKind.CARD, 1_000)
+    waiver = Waiver("amount_limit_exceeded", 1, version=version)
+    found = decided(ASKED, policy, context=with_exceptions(exception(waiver)))
+    assert found.reason is DeclineReason.AMOUNT_LIMIT_EXCEEDED
+    ungranted = with_exceptions(exception(Waiver("no_policy", 1, version=version)))
+    assert decided(ASKED, context=ungranted).reason is DeclineReason.NO_POLICY
 
 
 @pytest.mark.parametrize(

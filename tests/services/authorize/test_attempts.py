@@ -365,13 +365,13 @@ def test_a_freeze_that_is_missing_or_that_no_decision_made_is_found() -> None:
 
 
 def test_an_exception_lets_one_more_through_which_counts(operator: User) -> None:
-    limited()
+    team = limited()
     assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
     last = replace(ADA, at=NOON + 1_800)
     assert last.reason(100) == "attempt_limit_exceeded"
     declined = Decision.objects.latest("position")
     waives = [waiver for _, waiver in waivable(declined).checks]
-    assert waives == [Waiver("attempt_limit_exceeded", "Team", "tries")]
+    assert waives == [Waiver("attempt_limit_exceeded", team.pk, "tries")]
     until = timezone.now() + timedelta(hours=1)
     allow_once(
         "ic_ada", waives, up_to=100, currency="eur", until=until, by=operator, reason="Ada called"

@@ -17,6 +17,7 @@ from authorizations.models import (
     ExceptionUse,
     Finding,
     Instruction,
+    Policy,
 )
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.purchase_exceptions import Waiver
@@ -44,7 +45,14 @@ ADA = Shopper(card_id="ic_ada", cardholder_id="ich_ada")
 BEA = Shopper(card_id="ic_bea", cardholder_id="ich_ada", name="Ada, second card")
 HOTEL = MERCHANTS[0]._replace(name="Hotel Lepic", network_id="1234567890")
 LIMITS = [{"amount": 50_000, "interval": "monthly"}]
-MONTHLY = Waiver("amount_limit_exceeded", "Team", "monthly")
+
+
+def of(policy: str, reason: str, limit: str = "") -> Waiver:
+    return Waiver(reason, Policy.objects.get(name=policy).pk, limit)
+
+
+def monthly(policy: str = "Team") -> Waiver:
+    return of(policy, "amount_limit_exceeded", "monthly")
 
 
 @pytest.fixture
@@ -66,7 +74,7 @@ def allow(operator: User) -> Any:
     def allowed(*waives: Waiver, card_id: str = "ic_ada", **terms: Any) -> Instruction:
         known: dict[str, Any] = {"up_to": 60_000, "currency": "eur", "reason": "Trip"}
         known |= {"until": soon()} | terms
-        return allow_once(card_id, waives or [MONTHLY], by=operator, **known)
+        return allow_once(card_id, waives or [monthly()], by=operator, **known)
 
     return allowed
 
@@ -161,11 +169,11 @@ def test_it_is_for_a_merchant_a_category_or_any(allow: Any, place: dict[str, Any
 
 def test_alone_it_must_waive_all_that_fails(team: Any, allow: Any) -> None:
     republish(team, blocked_categories=[HOTEL.category])
-    country = Waiver("category_not_allowed", "Team")
-    allow(MONTHLY)
+    country = of("Team", "category_not_allowed")
+    allow(monthly())
     allow(country)
     assert ADA.reason(54_000, merchant=HOTEL) == "category_not_allowed"
-    given = allow(MONTHLY, country)
+    given = allow(monthly(), country)
     ADA.asks(54_000, event_id="evt_both", merchant=HOTEL)
     assert decided("evt_both").exception_id == given.pk
     assert_clean()
@@ -173,11 +181,82 @@ def test_alone_it_must_waive_all_that_fails(team: Any, allow: Any) -> None:
 
 def test_a_waiver_is_of_its_policy_and_limit_alone(team: Any, allow: Any) -> None:
     in_force("Other", spending_limits=[{"amount": 40_000, "interval": "monthly"}])
-    allow(MONTHLY)
+    allow(monthly())
     assert ADA.reason(54_000) == "amount_limit_exceeded"
     allow(Waiver("amount_limit_exceeded"))
     assert ADA.reason(54_000) == "approved"
     assert_clean()
+
+
+def test_it_waives_a_policy_whatever_that_is_called_by_then(team: Any, allow: Any) -> None:
+    ADA.asks(54_000, event_id="evt_declined")
+    allow(*(waiver for _, waiver in waivable(decided("evt_declined")).checks))
+    republish(team, name="Crew")
+    ADA.asks(54_000, event_id="evt_used")
+    row = decided("evt_used")
+    assert row.approved
+    [kept] = row.context["exceptions"]
+    [version] = row.policies
+    assert kept["waives"] == [
+        {
+            "reason": "amount_limit_exceeded",
+            "policy": team.pk,
+            "limit": "monthly",
+            "block": None,
+            "version": version["version"],
+        }
+    ]
+    [failed] = [check for check in row.trace if not check["passed"]]
+    assert failed["policy"] == "Crew"
+    assert_clean()
+
+
+@pytest.mark.parametrize("also", [{}, {"to": {"card_id": "ic_bea"}}])
+def test_a_policy_that_takes_the_name_meanwhile_is_not_waived(
+    team: Any, allow: Any, also: dict[str, Any]
+) -> None:
+    """Nor is one whose version a waiver of an unassigned policy does not name."""
+    BEA.asks(0)
+    given = allow(monthly())
+    republish(team, name="Crew", spending_limits=[], unlimited=True)
+    in_force("Team", spending_limits=LIMITS)
+    if also:
+        team.assignments.all().delete()
+    ADA.asks(54_000, event_id="evt_other")
+    row = decided("evt_other")
+    assert row.reason == "amount_limit_exceeded"
+    assert row.context["exceptions"][0]["id"] == given.pk
+    [waiver] = row.context["exceptions"][0]["waives"]
+    assert (waiver["version"] is None) == bool(also)
+    assert_clean()
+
+
+def test_what_exceptions_let_through_is_no_finding_after_a_rename_either(
+    team: Any, allow: Any
+) -> None:
+    allow()
+    bought = Told(54_000, ADA)
+    bought.buys()
+    republish(team, name="Crew")
+    in_force("Team", spending_limits=LIMITS)
+    bought.captures(55_000)
+    found = Finding.objects.get(kind="limit_exceeded").description
+    assert "Policy Crew (program): Monthly limit of €500.00 is exceeded by €10.00 beside" in found
+    assert "Policy Team (program): Monthly limit of €500.00 is exceeded by €50.00." in found
+    assert_clean()
+
+
+def test_a_waiver_that_names_another_version_is_found(allow: Any) -> None:
+    given = allow()
+    ADA.asks(54_000, event_id="evt_used")
+    row = decided("evt_used")
+    [kept] = row.context["exceptions"]
+    [waiver] = kept["waives"]
+    for changed in ({"version": None}, {"policy": 99}):
+        exceptions = [kept | {"waives": [waiver | changed]}]
+        damage(row, context=row.context | {"exceptions": exceptions})
+        [found] = contradictions()
+        assert f"waives of instruction {given.pk}" in found
 
 
 def test_of_several_that_fit_the_one_that_ends_first_is_used_then_the_older(allow: Any) -> None:
@@ -214,7 +293,7 @@ def test_what_makes_no_sense_is_refused(allow: Any, terms: dict[str, Any], sente
 
 
 def test_a_freeze_holds_whatever_is_allowed(allow: Any, operator: User) -> None:
-    allow(MONTHLY, Waiver("no_policy"))
+    allow(monthly(), Waiver("no_policy"))
     stops.freeze(Scope(ScopeKind.CARDHOLDER, "ich_ada"), by=operator, reason="Lost")
     assert ADA.reason(54_000) == "card_frozen"
 
@@ -247,7 +326,7 @@ def test_a_pot_can_be_overdrawn_by_it_and_is_counted(team: Any, allow: Any) -> N
     republish(team, spending_limits=[{"key": "pot", "funds": True}])
     ADA.asks(54_000, event_id="evt_declined", created=int(time.time()) + 60)
     [(_, waiver)] = waivable(decided("evt_declined")).checks
-    assert waiver == Waiver("funds_exceeded", "Team", "pot")
+    assert waiver == of("Team", "funds_exceeded", "pot")
     allow(waiver)
     purchase = ADA.purchase(54_000, created=int(time.time()) + 60)
     assert ADA.reason(purchase) == "approved"
@@ -262,7 +341,7 @@ def test_a_cards_own_share_of_a_groups_limit_can_be_exceeded_by_it(team: Any, al
     Card.objects.filter(pk="ic_ada").update(group=group)
     team.assignments.all().delete()
     in_force("Group", spending_limits=LIMITS, to={"group": group, "each": "cardholder"})
-    allow(Waiver("amount_limit_exceeded", "Group", "monthly"))
+    allow(monthly("Group"))
     bought = Told(54_000, ADA)
     bought.buys()
     assert not Finding.objects.filter(kind="limit_exceeded").exists()
@@ -354,9 +433,9 @@ def test_from_a_declined_decision_each_rule_is_named_with_its_policy_and_key(tea
     ADA.asks(54_000, event_id="evt_declined", merchant=HOTEL)
     found = waivable(decided("evt_declined"))
     assert {waiver for _, waiver in found.checks} == {
-        Waiver("category_not_allowed", "Team"),
-        MONTHLY,
-        Waiver("count_limit_exceeded", "Other", "visits"),
+        of("Team", "category_not_allowed"),
+        monthly(),
+        of("Other", "count_limit_exceeded", "visits"),
     }
     assert (found.amount, found.usual_amount) == (54_000, 59_400)
 

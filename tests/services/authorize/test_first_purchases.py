@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from authorizations.models import Decision
+from authorizations.models import Decision, Policy
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.services.authorize.group import decide_together
@@ -204,7 +204,7 @@ def test_an_exception_opens_a_place() -> None:
     assert ADA.reason(700) == DECLINED
     declined = Decision.objects.latest("position")
     waives = [waiver for _, waiver in waivable(declined).checks]
-    assert waives == [Waiver(DECLINED, "Team")]
+    assert waives == [Waiver(DECLINED, Policy.objects.get(name="Team").pk)]
     allow_once(
         "ic_ada",
         waives,

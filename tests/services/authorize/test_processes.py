@@ -62,11 +62,11 @@ def retry(amount: int, authorization_id: str, _: int) -> str:
 def test_of_sixteen_identical_retries_on_one_exception_exactly_one_is_approved(
     processes: Processes, authorization_id: str
 ) -> None:
-    in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+    team = in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
     ADA.asks(0)
     allow_once(
         "ic_ada",
-        [Waiver("amount_limit_exceeded", "Team", "monthly")],
+        [Waiver("amount_limit_exceeded", team.pk, "monthly")],
         up_to=60_000,
         currency="eur",
         until=timezone.now() + timedelta(hours=1),

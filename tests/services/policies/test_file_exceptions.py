@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from authorizations.models import Instruction
+from authorizations.models import Instruction, Policy
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import purchase_exceptions, stops
 from authorizations.services.policies.files import compare, export_policies, import_policies
 from simulator.stripe.sample_merchants import MERCHANTS
-from tests.support.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force, republish
 from tests.support.policy_files import load
 
 pytestmark = pytest.mark.django_db
@@ -46,8 +46,8 @@ FILE = {"exceptions": [AT_HOTEL, ANYWHERE]}
 
 
 @pytest.fixture(autouse=True)
-def team() -> None:
-    in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+def team() -> Policy:
+    return in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
 
 
 def test_a_file_lets_through_what_it_lists() -> None:
@@ -90,6 +90,71 @@ def test_those_in_force_and_unused_are_exported_and_read_again() -> None:
     assert not compare(json.dumps(export_policies()))
     assert ADA.reason(54_000, merchant=HOTEL) == "approved"
     assert export_policies()["exceptions"] == [ANYWHERE]
+
+
+def test_a_row_names_policies_by_id_and_files_by_their_present_names(team: Policy) -> None:
+    load(FILE)
+    [row] = Instruction.objects.filter(reference="EX-1")
+    assert [one.get("policy") for one in row.terms["waives"]] == [team.pk, None]
+    republish(team, name="Crew")
+    exported = export_policies()
+    [_, anywhere] = exported["exceptions"]
+    assert anywhere["waives"][0]["policy"] == "Crew"
+    assert not compare(json.dumps(exported))
+    assert not load(exported)
+    assert [ADA.reason(54_000), ADA.reason(54_000)] == ["approved", "amount_limit_exceeded"]
+
+
+@pytest.mark.parametrize("reference", ["", "EX-2"])
+def test_after_a_rename_it_is_known_by_its_policy_whatever_that_is_called(
+    team: Policy, reference: str
+) -> None:
+    """Without a reference by all that it says, with the policy that has the name now."""
+    given = ANYWHERE | {"reference": reference}
+    load({"exceptions": [given]})
+    republish(team, name="Crew")
+    [waiver, block] = given["waives"]
+    renamed = given | {"waives": [waiver | {"policy": "Crew"}, block]}
+    assert not load({"exceptions": [renamed]})
+    if reference:
+        assert not load({"exceptions": [given]})
+    else:
+        with pytest.raises(InvalidPolicyError) as refused:
+            load({"exceptions": [given]})
+        where = "exceptions[0].waives[0].policy"
+        assert f'{where}: There is no policy "Team", here or in the database' in str(refused.value)
+    assert Instruction.objects.count() == 1
+
+
+def test_a_policy_that_takes_the_name_is_another_one(team: Policy) -> None:
+    load({"exceptions": [ANYWHERE | {"reference": ""}]})
+    republish(team, name="Crew")
+    other = in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+    assert load({"exceptions": [ANYWHERE | {"reference": ""}]})
+    waived = [row.terms["waives"][0]["policy"] for row in Instruction.objects.order_by("pk")]
+    assert waived == [team.pk, other.pk]
+
+
+def test_an_exception_can_waive_a_policy_that_its_file_brings() -> None:
+    policy = {"name": "New", "currency": "eur", "blocked_categories": [HOTEL.category]}
+    waiver = {"reason": "category_not_allowed", "policy": "New"}
+    file = {
+        "policies": [policy],
+        "assignments": [{"policy": "New", "program": True}],
+        "exceptions": [AT_HOTEL | {"waives": [waiver]}],
+    }
+    load(file)
+    [row] = Instruction.objects.all()
+    assert row.terms["waives"][0]["policy"] == Policy.objects.get(name="New").pk
+    assert not load(file)
+    assert ADA.reason(100, merchant=HOTEL) == "approved"
+    assert ADA.reason(100, merchant=HOTEL) == "category_not_allowed"
+
+
+def test_what_is_past_its_end_may_name_a_policy_that_is_gone() -> None:
+    waiver = {"reason": "no_condition_met", "policy": "Of old"}
+    past = {"until": "2020-01-01T00:00:00Z", "waives": [waiver]}
+    assert not load({"exceptions": [AT_HOTEL | past]})
 
 
 def test_one_given_from_a_decision_is_known_by_what_it_says() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.policy_files import everything, load
 
 pytestmark = pytest.mark.django_db
 
+SOON = (datetime.now(UTC) + timedelta(hours=3)).replace(microsecond=0).isoformat()
 BASIS: dict[str, Any] = {
     "policies": [
         {
@@ -56,6 +58,18 @@ OF_POLICY: dict[str, dict[str, Any]] = {
     "each": {"assignments": [{"policy": "Team", "group": "Drivers", "each": "card"}]},
     "own amounts": {"overrides": [LIMIT | {"card": "ic_1", "raise_by": 100}]},
     "funds": {"funds": [POT | {"card": "ic_1"}]},
+    "exception": {
+        "exceptions": [
+            {
+                "card": "ic_1",
+                "up_to": 100,
+                "currency": "eur",
+                "until": SOON,
+                "waives": [{"reason": "amount_limit_exceeded", "policy": "Team"}],
+                "reason": "Trip",
+            }
+        ]
+    },
 }
 
 

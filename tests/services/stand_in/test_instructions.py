@@ -104,8 +104,8 @@ def own_amount_from(begins: datetime) -> None:
 
 
 def allow(until: datetime) -> None:
-    a_purchase(100)
-    waived = [Waiver("amount_limit_exceeded", "Team", "each")]
+    policy = a_purchase(100)
+    waived = [Waiver("amount_limit_exceeded", policy.pk, "each")]
     allow_once("ic_ada", waived, up_to=1_000, currency="eur", until=until, **WHY)
 
 
