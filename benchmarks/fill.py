@@ -98,6 +98,7 @@ CROSS JOIN LATERAL jsonb_populate_record(decision, jsonb_build_object(
     'decided_at', at + interval '4 milliseconds', 'authorization_id', 'iauth_' || drawn.id,
     'card_id', 'ic_bench' || card, 'cardholder_id', 'ich_bench' || card / 2,
     'reason', drawn.reason, 'amount', drawn.amount, 'currency', drawn.currency,
+    'exception_id', CASE WHEN drawn.approved AND n % 5000 = 11 THEN n END,
     'approved_amount', CASE
         WHEN drawn.is_partial THEN drawn.amount / 2 WHEN drawn.approved THEN drawn.amount ELSE 0
     END,

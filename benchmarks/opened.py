@@ -132,7 +132,10 @@ def _alone() -> Queries:
     old, unused = today - timedelta(days=50), _policies()[-1]
     frequent = _policies()[0]
     return [
-        *((f"outcome {word}", {"outcome": word}) for word in ("approved", "part", "declined")),
+        *(
+            (f"outcome {word}", {"outcome": word})
+            for word in ("approved", "part", "exception", "declined")
+        ),
         ("reason, frequent", {"reason": fill.FREQUENT_REASON}),
         ("reason, rare", {"reason": fill.RARE_REASON}),
         ("reason, never", {"reason": fill.UNUSED_REASON}),

@@ -1884,6 +1884,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("stand_in", models.CharField(blank=True, max_length=30)),
+                (
+                    "exception",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="authorizations.instruction",
+                    ),
+                ),
             ],
             options={
                 "ordering": ("-webhook_request_id",),
@@ -2483,6 +2494,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("stand_in", ""), _negated=True),
                 fields=["webhook_request"],
                 name="listed_stand_in",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="listeddecision",
+            index=models.Index(
+                condition=models.Q(("exception__isnull", False)),
+                fields=["webhook_request"],
+                name="listed_by_exception",
             ),
         ),
         migrations.AddIndex(

@@ -68,6 +68,14 @@ class ListedDecision(models.Model):
     )
     policies = ArrayField(models.BigIntegerField(), default=list)
     stand_in = models.CharField(max_length=30, blank=True)
+    exception = models.ForeignKey(
+        "Instruction",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
 
     class Meta:
         ordering = ("-webhook_request_id",)
@@ -84,6 +92,11 @@ class ListedDecision(models.Model):
                 fields=("webhook_request",),
                 name="listed_stand_in",
                 condition=~models.Q(stand_in=""),
+            ),
+            models.Index(
+                fields=("webhook_request",),
+                name="listed_by_exception",
+                condition=models.Q(exception__isnull=False),
             ),
         ]
 

@@ -13,6 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from authorizations.models import Card, Decision, Instruction, Lifting, Policy
+from authorizations.services.policies.purchase_exceptions import allow_once, waivable
+from authorizations.services.policies.stops import StopError
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.admin import pages
 from tests.support.damage import damage, rewrite
@@ -127,9 +129,13 @@ def test_a_form_that_is_sent_twice_allows_one_purchase(operator: Client) -> None
     fields = usual(operator)
     for _ in range(2):
         html = sent(operator, FROM_DECISION, **fields)
-    assert "This is allowed once already, with the same end and reason" in html
+    assert "It is allowed once already, and that is not used yet" in html
     assert Instruction.objects.count() == 1
-    assert "Allowed once" in sent(operator, FROM_DECISION, **fields | {"reason": "The way back"})
+    by_hand = usual(operator, BY_HAND) | {"waives": ["amount_limit_exceeded"], "up_to": "600"}
+    for _ in range(2):
+        html = sent(operator, BY_HAND, **by_hand)
+    assert "This is allowed once already, with the same end and reason" in html
+    assert Instruction.objects.count() == 2
     reasons = [ADA.reason(54_000, merchant=HOTEL) for _ in range(3)]
     assert reasons == ["approved", "approved", "amount_limit_exceeded"]
 
@@ -141,6 +147,61 @@ def test_what_ran_out_unused_is_said(operator: Client) -> None:
     rewrite(row, starts_at=row.starts_at - hour, ends_at=row.starts_at - hour / 2)
     assert "Ran out unused" in card_page(operator)
     assert "Ran out unused" in html_of(operator, f"{LIST}?state=ended")
+
+
+def test_what_became_of_it_is_said_on_the_decision_which_offers_it_again_when_it_is_over(
+    operator: Client, declined: Decision
+) -> None:
+    def page() -> str:
+        return html_of(operator, pages.change_url(declined))
+
+    sent(operator, FROM_DECISION, **usual(operator))
+    [row] = Instruction.objects.all()
+    given = rf'<a href="{pages.change_url(row)}" class="text-link">Allowed once by operations until'
+    assert re.search(rf"{re.escape(given)} .{{12,30}}</a> \(not used yet\)\.", page())
+    assert FROM_DECISION not in page()
+    again = html_of(operator, FROM_DECISION)
+    assert "It is allowed once already, and that is not used yet" in again
+    assert 'name="reason"' not in again
+    assert "It is allowed once already" in sent(operator, FROM_DECISION, reason="Twice")
+    assert Instruction.objects.count() == 1
+
+    ADA.asks(54_000, event_id="evt_used", merchant=HOTEL)
+    used = reverse("admin:authorizations_decision_change", args=[quote("evt_used")])
+    assert f'(used by <a href="{used}" class="text-link">the purchase of ' in page()
+    assert FROM_DECISION in page()
+    sent(operator, FROM_DECISION, **usual(operator))
+    second = Instruction.objects.latest("pk")
+    assert page().count("Allowed once by operations") == 2
+    sent(operator, f"{LIST}{second.pk}/lift/", reason="The shop found another way")
+    assert "(withdrawn by operations: The shop found another way)." in page()
+    sent(operator, FROM_DECISION, **usual(operator))
+    third, hour = Instruction.objects.latest("pk"), timedelta(hours=2)
+    assert FROM_DECISION not in page()
+    damage(third, starts_at=third.starts_at - hour, ends_at=third.starts_at - hour / 2)
+    assert "(ran out unused)." in page()
+    assert FROM_DECISION in page()
+
+
+def test_two_operators_at_once_allow_it_once(operator: Client, declined: Decision) -> None:
+    found = waivable(declined)
+    known: dict[str, Any] = {"up_to": 60_000, "currency": "eur", "by": None, "reason": "Trip"}
+    until = timezone.now() + timedelta(hours=1)
+    waives = [waiver for _, waiver in found.checks]
+    allow_once("ic_ada", waives, until=until, decision=declined.pk, **known)
+    other = known | {"reason": "The same trip"}
+    with pytest.raises(StopError, match="It is allowed once already"):
+        allow_once("ic_ada", waives, until=until, decision=declined.pk, **other)
+    allow_once("ic_ada", waives, until=until, **other)
+
+
+def test_the_list_of_decisions_has_those_that_were_approved_by_one(operator: Client) -> None:
+    sent(operator, FROM_DECISION, **usual(operator))
+    ADA.asks(54_000, event_id="evt_used", merchant=HOTEL)
+    Shopper(card_id="ic_bea", cardholder_id="ich_bea").asks(100, event_id="evt_usual")
+    found = operator.get("/admin/authorizations/decision/?outcome=exception")
+    assert [row.pk for row in found.context["cl"].result_list] == ["evt_used"]
+    assert "Approved by an exception" in unescape(found.content.decode())
 
 
 def test_a_renamed_policy_is_shown_by_its_present_name(operator: Client) -> None:

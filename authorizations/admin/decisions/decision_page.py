@@ -1,8 +1,12 @@
 """The page of a decision: everything its template shows."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,12 +20,14 @@ from authorizations.admin.shared.links import card_words, link, link_or_id, pare
 from authorizations.admin.shared.outcomes import outcome
 from authorizations.admin.shared.surroundings import of_authorization, of_card, other_deliveries
 from authorizations.admin.shared.times import exact_time
+from authorizations.admin.stops.words import is_over
 from authorizations.models import DecidedBy, Decision, Instruction
 from authorizations.rules.basics.controls import Exclusion
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.stop_words import left_out_words
+from authorizations.services.policies.purchase_exceptions import given_from
 from authorizations.services.queries import same_event
 from authorizations.services.runtime import codec
 from authorizations.services.verify.redecide import WITHOUT_RULES
@@ -50,10 +56,16 @@ def decision_page(row: Decision) -> dict[str, Any]:
         groups = readable(lambda: rule_groups(row, rules)) or [] if rules is not None else []
         instead = "" if groups else UNREADABLE_RULES
 
+    now = timezone.now()
+    given = given_from(row.pk, row.card_id or "").select_related("use", "lifting__author")
+    allowed = [] if row.approved else list(given.order_by("pk"))
+
     return {
         "explained": words,
         "outcome": outcome(row),
         "stand_in": words.stand_in,
+        "allowed": [_allowed(one, now) for one in allowed],
+        "may_allow": not row.approved and all(is_over(one, now) for one in allowed),
         "sent": _which_was_sent(row),
         "freezes": _freezes(row),
         "left_out": _left_out(row),
@@ -91,6 +103,26 @@ def _freezes(row: Decision) -> list[SafeString]:
         until = f"until {exact_time(one.ends_at)}" if one.ends_at else "until somebody lifts it"
         sentences.append(format_html(text, one.reason, link(one, f"frozen {until}")))
     return sentences
+
+
+def _allowed(given: Instruction, now: datetime) -> SafeString:
+    """An exception that was given from the decision, and what became of it.
+
+    "Allowed once by operator until 18 Nov 2026, 14:10:00 UTC (not used yet)."
+    """
+    became: SafeString | str = "not used yet"
+    if hasattr(given, "use"):
+        url = reverse("admin:authorizations_decision_change", args=[quote(given.use.decision_id)])
+        text = 'used by <a href="{}" class="text-link">the purchase of {}</a>'
+        became = format_html(text, url, exact_time(given.use.used_at))
+    elif hasattr(given, "lifting"):
+        ended = given.lifting
+        became = f"withdrawn by {ended.author or 'a command'}: {ended.reason}"
+    elif is_over(given, now):
+        became = "ran out unused"
+    by = given.author_name or "a command"
+    until = exact_time(given.ends_at) if given.ends_at else ""
+    return format_html("{} ({}).", link(given, f"Allowed once by {by} until {until}"), became)
 
 
 def _left_out(row: Decision) -> list[str]:

@@ -29,6 +29,7 @@ _OUTCOMES = [
     ("approved", "Approved"),
     ("part", "Partially approved"),
     ("granted", "Approved, also partially"),
+    ("exception", "Approved by an exception"),
     ("declined", "Declined"),
 ]
 _AMOUNTS = ("amount_from", "amount_to")

@@ -26,12 +26,13 @@ ON CONFLICT (name) DO NOTHING
 LISTED = """
 INSERT INTO authorizations_listeddecision (
     webhook_request_id, decided_at, approved, is_partial, reason, amount, currency, category,
-    category_code, merchant_country, merchant_id, card_id, cardholder_id, stand_in, policies
+    category_code, merchant_country, merchant_id, card_id, cardholder_id, stand_in, exception_id,
+    policies
 )
 SELECT
     webhook_request_id, decided_at, approved, is_partial, reason, amount, currency, category,
     category_code, merchant_country, merchant.id, card_id, cardholder_id,
-    stand_in,
+    stand_in, exception_id,
     ARRAY (
         SELECT DISTINCT version.policy_id
         FROM jsonb_array_elements(decision.policies) AS applied

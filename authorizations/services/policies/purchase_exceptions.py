@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from authorizations.models import DecidedBy, Decision, Instruction, PolicyVersion
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
@@ -29,6 +30,11 @@ from authorizations.services.store.decision_row import UnreadableRowError, appli
 
 USUAL_TIME = timedelta(minutes=60)
 """How long one holds, unless somebody says otherwise."""
+
+IS_ALLOWED = (
+    "It is allowed once already, and that is not used yet: let the purchase be tried again. To "
+    "allow something else, withdraw that first."
+)
 
 _REASONS = frozenset(DeclineReason)
 
@@ -52,6 +58,19 @@ class Waivable(NamedTuple):
 def in_force() -> QuerySet[Instruction]:
     """The exceptions that hold now and are unused, by this server's clock."""
     return stops.holding().filter(kind=Instruction.Kind.EXCEPTION)
+
+
+def given_from(decision: str, card_id: str) -> QuerySet[Instruction]:
+    """The exceptions that were given from a declined decision of this card."""
+    scope = scope_key(Scope(ScopeKind.CARD, card_id))
+    of_card = Instruction.objects.filter(kind=Instruction.Kind.EXCEPTION, scope=scope)
+    return of_card.filter(terms__decision=decision)
+
+
+def is_allowed(decision: str, card_id: str) -> bool:
+    """Whether one that was given from this decision holds still, and is unused."""
+    given = given_from(decision, card_id)
+    return given.filter(open__isnull=False, ends_at__gt=Now()).exists()
 
 
 def waivable(row: Decision) -> Waivable:
@@ -151,7 +170,10 @@ def allow_once(
 
 
 def _refuse_twice(scope: Scope, says: Mapping[str, Any], *, until: datetime, reason: str) -> None:
-    """Raises StopError where the same is in force already: as a form that was sent twice."""
+    """Raises StopError where the same is in force already: as a form that was sent twice.
+
+    Or where another one is that was given from the same decision.
+    """
     stops.one_at_a_time("exceptions")
     same = in_force().filter(scope=scope_key(scope), terms=says, ends_at=until)
     if same.filter(reason=stops.line("Reason", reason)).exists():
@@ -159,6 +181,8 @@ def _refuse_twice(scope: Scope, says: Mapping[str, Any], *, until: datetime, rea
             "This is allowed once already, with the same end and reason: to allow it twice, give a "
             "different reason."
         )
+    if (decision := says.get("decision")) and is_allowed(decision, scope.id):
+        raise StopError(IS_ALLOWED)
 
 
 def terms(

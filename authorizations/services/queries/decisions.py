@@ -45,10 +45,10 @@ _FEW = 8
 class Facets:
     """The filters of the list; empty or None is no filter.
 
-    `outcome` is "approved", "part", "granted" (either of the two) or "declined". `since` is
-    inclusive, `until` exclusive. `least` and `most` bound the amount, in the smallest unit of
-    `currency`. `stand_in` is the cause of a stand-in answer, or STAND_IN for any. `search` is an
-    id, the last four digits of a card, or part of a cardholder's or merchant's name.
+    `outcome` is "approved", "part", "granted" (either of the two), "exception" (approved by one) or
+    "declined". `since` is inclusive, `until` exclusive. `least` and `most` bound the amount, in the
+    smallest unit of `currency`. `stand_in` is the cause of a stand-in answer, or STAND_IN for any.
+    `search` is an id, the last four digits of a card, or part of a cardholder's or merchant's name.
     """
 
     outcome: str = ""
@@ -148,6 +148,7 @@ def _common_columns(facets: Facets) -> Q:
         "approved": Q(approved=True, is_partial=False, reason=""),
         "part": Q(is_partial=True, reason=""),
         "granted": Q(approved=True, reason=""),
+        "exception": Q(approved=True, exception__isnull=False),
         "declined": Q(approved=False),
     }.get(facets.outcome, Q())
     if facets.stand_in:

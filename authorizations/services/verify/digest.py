@@ -23,7 +23,7 @@ FROM (
     SELECT webhook_request_id, row (
         decided_at, approved, is_partial, reason, amount, currency, category, category_code,
         merchant_country, coalesce(merchant.name, ''), card_id, cardholder_id, stand_in,
-        policies
+        exception_id, policies
     ) AS facts
     FROM authorizations_listeddecision
     LEFT JOIN authorizations_merchantname AS merchant ON merchant.id = merchant_id
@@ -32,7 +32,7 @@ FROM (
 FULL JOIN (
     SELECT webhook_request_id, row (
         decided_at, approved, is_partial, reason, amount, currency, category, category_code,
-        merchant_country, merchant_name, card_id, cardholder_id, stand_in, (
+        merchant_country, merchant_name, card_id, cardholder_id, stand_in, exception_id, (
             SELECT coalesce(array_agg(DISTINCT policy_id), '{}')
             FROM authorizations_policyversion
             WHERE decision.policies @> jsonb_build_array(jsonb_build_object('version', id))

@@ -261,7 +261,8 @@ def test_a_waiver_that_names_another_version_is_found(allow: Any) -> None:
 
 def test_of_several_that_fit_the_one_that_ends_first_is_used_then_the_older(allow: Any) -> None:
     until = soon(minutes=30)
-    last, older, newer = allow(), allow(until=until), allow(until=until)
+    last, older = allow(), allow(until=until)
+    newer = allow(until=until, reason="The way back")
     used = []
     for number in range(3):
         ADA.asks(54_000, event_id=f"evt_{number}")

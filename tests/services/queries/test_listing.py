@@ -15,7 +15,9 @@ from authorizations.models import (
     RejectedRequest,
     Stretch,
 )
+from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.services.digest import update
+from authorizations.services.policies.purchase_exceptions import allow_once
 from authorizations.services.queries import by_time as listing_by_time
 from authorizations.services.queries import listing
 from authorizations.services.queries.by_time import ByTime
@@ -71,6 +73,16 @@ def spent(monkeypatch: pytest.MonkeyPatch) -> None:
         for amount in (2_000, 9_500, 0, 300):
             Shopper().asks(amount, is_amount_controllable=bool(turn))
             grace.asks(amount, merchant=GERMAN)
+        allow_once(
+            "ic_3",
+            [Waiver("amount_limit_exceeded")],
+            up_to=12_000,
+            currency="eur",
+            until=now() + timedelta(hours=1),
+            by=None,
+            reason="Trip",
+        )
+        Shopper(card_id="ic_3", cardholder_id="ich_3").asks(12_000)
         event = grace.event(grace.purchase(100), f"evt_broken_{turn}")
         del event["data"]["object"]["pending_request"]
         deliver(event)
@@ -97,6 +109,10 @@ FACETS: dict[str, tuple[Callable[[], Facets], Callable[[Decision], bool]]] = {
     ),
     "in part": (lambda: Facets(outcome="part"), lambda row: row.is_partial),
     "declined": (lambda: Facets(outcome="declined"), lambda row: not row.approved),
+    "by an exception": (
+        lambda: Facets(outcome="exception"),
+        lambda row: row.exception_id is not None,
+    ),
     "reason": (
         lambda: Facets(reason="merchant_country_not_allowed"),
         lambda row: row.reason == "merchant_country_not_allowed",
@@ -153,7 +169,8 @@ def test_filters_and_searches_find_the_same_in_the_digest_and_beyond_it(spent: N
             wanted,
         )
     found = {name: sum(map(expected, every)) for name, (_, expected) in FACETS.items()}
-    assert min(found[name] for name in ("in part", "policy", "merchant", "everything")) >= 1
+    some = ("in part", "by an exception", "policy", "merchant", "everything")
+    assert min(found[name] for name in some) >= 1
 
 
 @pytest.mark.django_db(transaction=True)
