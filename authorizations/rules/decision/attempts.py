@@ -62,7 +62,10 @@ def has_room(limit: LimitControl, used: AttemptsUsed) -> bool:
 def reached(
     attempt: Attempt, applied: Sequence[AppliedControls]
 ) -> list[tuple[AppliedControls, LimitControl]]:
-    """The limits that this attempt reaches and that freeze the card then."""
+    """The limits that freeze the card now: this attempt reaches them, or is declined by them.
+
+    That is, where no attempt has reached them before: such as a limit that allowed more then.
+    """
     return [
         (policy, limit)
         for policy in applied
@@ -70,8 +73,14 @@ def reached(
         if limit.then_freeze is not None
         and counts(limit, attempt)
         and used.is_complete
-        and used.used + 1 == limit.limit_value
+        and (used.used + 1 == limit.limit_value or _is_found_full(limit, used, attempt))
     ]
+
+
+def _is_found_full(limit: LimitControl, used: AttemptsUsed, attempt: Attempt) -> bool:
+    """Whether an attempt is declined by a limit that has not frozen the card for what it counts."""
+    is_full = used.used >= limit.limit_value
+    return is_full and attempt is Attempt.DECLINED and used.has_frozen is False
 
 
 def counts(limit: LimitControl, attempt: Attempt) -> bool:

@@ -58,8 +58,9 @@ class AttemptsUsed:
     """What a limit on attempts had counted in [start, end) before an attempt; `limit` is its key.
 
     No more than the limit is counted. If not `is_complete`, too many attempts that don't count are
-    in the window to tell. `available_at` is when a full rolling window has room again. All times in
-    Unix seconds.
+    in the window to tell. `available_at` is when a full rolling window has room again. `has_frozen`
+    says whether the limit has frozen a card by one of them; None for a limit that freezes none, and
+    in rows that are older than this. All times in Unix seconds.
     """
 
     limit: str
@@ -68,6 +69,7 @@ class AttemptsUsed:
     end: int
     available_at: int | None = None
     is_complete: bool = True
+    has_frozen: bool | None = None
 
 
 @dataclass(frozen=True)  # no slots: for copies.changed

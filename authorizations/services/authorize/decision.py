@@ -279,6 +279,9 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
     )
     decision, usage = yield from _decide(request, applied, context, measured)
     attempt = _made(request, locked, existing, decision)
+    freezes = freezes_by(attempt.attempt, applied, existing.in_force) if attempt else ()
+    if attempt and freezes:
+        attempt = attempt._replace(frozen_by=tuple(freeze.limit for freeze in freezes))
     after = joined.with_response(answer_of(request, decision))
     taken = steps.to(cause_of_answer(request, decision), after)
     return Outcome(
@@ -291,7 +294,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         steps=steps,
         remembered=measured.changed(taken),
         attempt=attempt,
-        freezes=freezes_by(attempt.attempt, applied, existing.in_force) if attempt else (),
+        freezes=freezes,
         shares_cap=existing.shares_cap,
     )
 
@@ -315,7 +318,7 @@ def _concerning(
 def freezes_by(
     attempt: Attempt, applied: Sequence[AppliedControls], in_force: Mapping[int, int]
 ) -> tuple[Freeze, ...]:
-    """The freezes of the card that this attempt causes, one for each limit that it reaches.
+    """The freezes of the card that this attempt causes: see attempts.reached.
 
     `in_force` has the version of each policy by which it was decided.
     """

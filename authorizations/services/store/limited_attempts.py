@@ -25,20 +25,24 @@ from authorizations.services.store.window_sums import AT_ONCE
 
 
 class MadeAttempt(NamedTuple):
-    """An attempt as limits see it; `refused_by` are the names of those that were full."""
+    """An attempt as limits see it; `refused_by` are the names of those that were full.
+
+    `frozen_by` are the names of those that froze its card with it.
+    """
 
     root_id: str
     created: int
     attempt: Attempt
     refused_by: tuple[str, ...]
     merchant: Merchant
+    frozen_by: tuple[str, ...] = ()
 
 
 class LimitedAttempts(msgspec.Struct, frozen=True):
     """What a limit counts in [start, end): when the latest attempts began, the latest first.
 
     No more of them are kept than the limit allows. `name` is that of the limit among those of all
-    policies: see `limit_name`.
+    policies: see `limit_name`. `has_frozen` says whether it has frozen a card by one of them.
     """
 
     version_id: int
@@ -48,6 +52,7 @@ class LimitedAttempts(msgspec.Struct, frozen=True):
     end: int
     times: tuple[int, ...] = ()
     is_complete: bool = True
+    has_frozen: bool = False
 
     @property
     def used(self) -> AttemptsUsed:
@@ -63,6 +68,7 @@ class LimitedAttempts(msgspec.Struct, frozen=True):
             end=self.end,
             available_at=at,
             is_complete=self.is_complete or is_full,
+            has_frozen=None if limit.then_freeze is None else self.has_frozen,
         )
 
     def since(self, start: int) -> "LimitedAttempts":
@@ -70,16 +76,18 @@ class LimitedAttempts(msgspec.Struct, frozen=True):
         return replace(self, start=start, times=())
 
     def and_also(self, made: MadeAttempt) -> "LimitedAttempts":
-        """With one more attempt, if the limit counts it."""
+        """With one more attempt, if the limit counts it, and the freeze that it caused."""
+        if not self.start <= made.created < self.end:
+            return self
+        limited = replace(self, has_frozen=True) if self.name in made.frozen_by else self
         if not (
-            self.start <= made.created < self.end
-            and counts(self.limit, made.attempt)
+            counts(self.limit, made.attempt)
             and self.name not in made.refused_by
             and self.limit.filter.concerns(made.merchant)
         ):
-            return self
+            return limited
         times = sorted((made.created, *self.times), reverse=True)[: self.limit.limit_value]
-        return replace(self, times=tuple(times))
+        return replace(limited, times=tuple(times))
 
 
 def limit_name(policy_id: int, key: str) -> str:
@@ -167,13 +175,19 @@ def counted(asked: Sequence[Asking], rows: Iterable[tuple[Any, ...]]) -> list[Co
 def _counted(limited: LimitedAttempts, rows: Iterable[tuple[Any, ...]]) -> LimitedAttempts:
     """With the rows of the statement."""
     times: list[int] = []
-    is_complete = True
+    is_complete, has_frozen = True, False
     start = limited.start
-    for _, begun, created, is_too_many, *merchant in rows:
-        start = begun
+    for _, begun, frozen, created, is_too_many, *merchant in rows:
+        start, has_frozen = begun, frozen
         if is_too_many:
             is_complete = False
         elif created is not None and limited.limit.filter.concerns(Merchant(*merchant)):
             times.append(created)
     latest = sorted(times, reverse=True)[: limited.limit.limit_value]
-    return replace(limited, start=start, times=tuple(latest), is_complete=is_complete)
+    return replace(
+        limited,
+        start=start,
+        times=tuple(latest),
+        is_complete=is_complete,
+        has_frozen=has_frozen,
+    )

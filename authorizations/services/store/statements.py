@@ -279,7 +279,7 @@ _ALL = _ATTEMPTS_OF_CARD.format(
 def _attempts(of_cards: str) -> str:
     return f"""
 SELECT
-    needed.place, begun.start, extract(epoch FROM created)::bigint,
+    needed.place, begun.start, begun.has_frozen, extract(epoch FROM created)::bigint,
     scanned > %(at_once)s::int, {MERCHANT}
 FROM json_to_recordset(%(limits)s::json) AS needed(
     place int, root text, own text, name text, start bigint, "end" bigint,
@@ -291,14 +291,22 @@ CROSS JOIN LATERAL (
 ) AS chain
 CROSS JOIN LATERAL (
     -- Where somebody has lifted its freeze, a limit begins anew with what came after.
-    SELECT greatest(needed.start, (
-        SELECT max((terms ->> 'created')::bigint) + 1
-        FROM unnest(chain.cards) AS card(id)
-        JOIN authorizations_instruction AS frozen ON scope = 'card:' || card.id
-        JOIN authorizations_lifting AS lifting ON lifting.instruction_id = frozen.id
-        WHERE kind = 'freeze' AND terms ? 'attempts' AND terms ->> 'attempts' = needed.name
-            AND (terms ->> 'created')::bigint >= needed.start
-    )) AS start
+    SELECT
+        greatest(needed.start, last.lifted + 1) AS start,
+        coalesce(last.frozen > coalesce(last.lifted, -1), FALSE) AS has_frozen
+    FROM (
+        SELECT
+            max(found.created) FILTER (WHERE lifting.instruction_id IS NOT NULL) AS lifted,
+            max(found.created) FILTER (WHERE found.created < needed."end") AS frozen
+        FROM (
+            SELECT one.id, (terms ->> 'created')::bigint AS created
+            FROM unnest(chain.cards) AS card(id)
+            JOIN authorizations_instruction AS one ON scope = 'card:' || card.id
+            WHERE kind = 'freeze' AND terms ? 'attempts' AND terms ->> 'attempts' = needed.name
+                AND (terms ->> 'created')::bigint >= needed.start
+        ) AS found
+        LEFT JOIN authorizations_lifting AS lifting ON lifting.instruction_id = found.id
+    ) AS last
     OFFSET 0
 ) AS begun
 LEFT JOIN LATERAL ({of_cards}) AS attempt ON TRUE

@@ -1,6 +1,7 @@
 """Checks limits on attempts: what decisions say they counted, what attempts became, and freezes."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
@@ -156,7 +157,10 @@ class Attempts:
                 counted = limited.since(start)
                 for one in earlier.values():
                     counted = counted.and_also(one)
-                possible.append(counted.used)
+                used = counted.used
+                # An older row does not say whether the limit had frozen the card.
+                is_older = recorded.has_frozen is None
+                possible.append(replace(used, has_frozen=None) if is_older else used)
             if recorded.is_complete and recorded not in possible:
                 yield Difference(row.pk, what, recorded, possible[0])
 
@@ -188,6 +192,7 @@ class Attempts:
                         Attempt(attempt),
                         tuple(refused_by.split()),
                         Merchant(*merchant),
+                        tuple(self._frozen_by.get(key, ())),
                     ),
                 )
                 for key, request_id, created, attempt, refused_by, *merchant in rows
@@ -205,6 +210,13 @@ class Attempts:
         for terms in _by_limits().values_list("terms", flat=True):
             found.setdefault(terms["decision"], set()).add(terms["attempts"])
         return found
+
+    @cached_property
+    def _frozen_by(self) -> dict[str, set[str]]:
+        """The same by the authorization."""
+        rows = Decision.objects.filter(pk__in=self._freezes)
+        purchases = rows.values_list("pk", "authorization_id")
+        return {key: self._freezes[decision] for decision, key in purchases if key}
 
     @cached_property
     def _lifted(self) -> list[tuple[str, str, datetime, int]]:

@@ -171,6 +171,140 @@ def test_a_freeze_that_ended_by_its_time_leaves_the_count_as_it_is(operator: Use
     assert [later.reason(100) for _ in range(3)] == ["approved", "approved", "card_frozen"]
 
 
+def lower(policy: Any, operator: User, amount: int = 2) -> None:
+    """The card's own number: fewer attempts than it has made."""
+    card = Scope(ScopeKind.CARD, "ic_ada")
+    own_amounts.give(card, policy, "tries", by=operator, reason="Doubtful", amount=amount)
+
+
+def add_freeze(policy: Any, _: User) -> None:
+    republish(policy, spending_limits=[TRIES | {"attempts": 3, "then_freeze": True}])
+
+
+@pytest.mark.parametrize(
+    ("limit", "change"),
+    [
+        ({"attempts": 5, "then_freeze": True}, lower),
+        ({"attempts": 5, "then_freeze_minutes": 90}, lower),
+        ({}, add_freeze),
+    ],
+)
+def test_a_limit_that_is_full_without_being_reached_freezes_with_what_it_declines(
+    limit: dict[str, Any], change: Any, operator: User
+) -> None:
+    policy = limited(**limit)
+    assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
+    change(policy, operator)
+    later = replace(ADA, at=NOON + 1)
+    assert [later.reason(100) for _ in range(2)] == ["attempt_limit_exceeded", "card_frozen"]
+    [row] = frozen()
+    declined = Decision.objects.get(pk=row.terms["decision"])
+    assert (declined.reason, row.terms["created"]) == ("attempt_limit_exceeded", NOON + 1)
+    assert_clean()
+    stops.lift(row, by=operator, reason="It was Ada")
+    again = replace(ADA, at=NOON + 2)
+    expected = ["approved"] * (2 if change is lower else 3) + ["card_frozen"]
+    assert [again.reason(100) for _ in expected] == expected
+    assert len(frozen()) == 2
+    assert_clean()
+
+
+def test_it_freezes_once_for_what_it_counts_however_the_number_changes(operator: User) -> None:
+    policy = limited(then_freeze_minutes=1)
+    assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
+    [row] = frozen()
+    ended = timezone.now() - timedelta(seconds=1)
+    damage(row, starts_at=ended - timedelta(minutes=1), ends_at=ended)
+    OpenInstruction.objects.all().delete()
+    lower(policy, operator)
+    assert [ADA.reason(100) for _ in range(2)] == ["attempt_limit_exceeded"] * 2
+    assert len(frozen()) == 1
+    assert_clean()
+
+
+def test_what_an_exception_lets_through_freezes_nothing(operator: User) -> None:
+    policy = limited(attempts=5, then_freeze=True)
+    assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
+    lower(policy, operator)
+    allow_once(
+        "ic_ada",
+        [Waiver("attempt_limit_exceeded", policy.pk, "tries")],
+        up_to=100,
+        currency="eur",
+        until=timezone.now() + timedelta(hours=1),
+        by=operator,
+        reason="Ada called",
+    )
+    assert ADA.reason(100) == "approved"
+    assert not frozen()
+    assert ADA.reason(100) == "attempt_limit_exceeded"
+    assert len(frozen()) == 1
+    assert_clean()
+
+
+def test_a_limit_that_answers_without_the_database_fill_freezes_with_the_next_attempt() -> None:
+    limited(attempts=2, declined_only=True, then_freeze=True)
+    ADA.asks(0)
+    for number in range(2):
+        purchase = ADA.purchase(100)
+        replay_one.replay(answered(ADA.event(purchase, f"evt_away_{number}"), None))
+    assert not frozen()
+    assert [ADA.reason(100) for _ in range(2)] == ["attempt_limit_exceeded", "card_frozen"]
+    assert len(frozen()) == 1
+    assert differences() == []
+
+
+def test_within_one_group_the_first_that_finds_it_full_freezes_the_card(operator: User) -> None:
+    policy = limited(attempts=5, then_freeze_minutes=60)
+    assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
+    lower(policy, operator)
+    events = [ADA.event(ADA.purchase(100)) for _ in range(2)]
+    with served_as("webhook"):
+        computed, *_ = drive(
+            within_a_transaction(decide_together([member(it, timezone.now()) for it in events]))
+        )
+        assert [bool(one) for one in computed] == [True, False]
+        answer = authorize(*member(events[1], timezone.now())[:2])
+    assert b"card_frozen" in answer
+    assert len(frozen()) == 1
+    assert_clean()
+
+
+def test_within_one_group_a_chain_is_frozen_once_for_what_its_cards_have_done(
+    operator: User,
+) -> None:
+    policy = limited(attempts=5, then_freeze_minutes=60)
+    new = Shopper(card_id="ic_new", cardholder_id="ich_ada", card={"replacement_for": "ic_ada"})
+    assert [it.reason(100) for it in (ADA, new, ADA)] == ["approved"] * 3
+    lower(policy, operator)
+    events = [it.event(it.purchase(100)) for it in (ADA, new)]
+    with served_as("webhook"):
+        computed, *_ = drive(
+            within_a_transaction(decide_together([member(it, timezone.now()) for it in events]))
+        )
+    assert [b"attempt_limit_exceeded" in one.body for one in computed if one] == [True, True]
+    assert [len(frozen(card)) for card in ("ic_ada", "ic_new")] == [1, 0]
+    assert_clean()
+
+
+def test_rows_that_do_not_say_whether_a_limit_has_frozen_are_right_as_they_are() -> None:
+    limited(then_freeze_minutes=1)
+    assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
+    [row] = frozen()
+    damage(row, starts_at=row.starts_at - timedelta(minutes=2), ends_at=row.starts_at)
+    OpenInstruction.objects.all().delete()
+    assert ADA.reason(100) == "attempt_limit_exceeded"
+    last = Decision.objects.latest("position")
+    [policy] = last.policies
+    [used] = policy["attempts"]
+    assert used["has_frozen"] is True
+    older = {key: value for key, value in used.items() if key != "has_frozen"}
+    damage(last, policies=[policy | {"attempts": [older]}])
+    assert_clean()
+    damage(last, policies=[policy | {"attempts": [used | {"has_frozen": False}]}])
+    assert any("freeze by limit" in found for found in contradictions())
+
+
 def test_a_filter_is_about_the_merchant_of_the_attempt() -> None:
     limited(categories=[ELSEWHERE.category])
     assert [ADA.reason(100) for _ in range(4)] == ["approved"] * 4
