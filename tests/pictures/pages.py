@@ -151,6 +151,10 @@ def _own_amounts(policy: Policy) -> Iterator[Shown]:
             yield Shown(f"instruction_allow_{reason}", f"{allow}?{query}", "operator")
     if used := Decision.objects.filter(exception__isnull=False).last():
         yield Shown("decision_by_exception", _change(used), "operator")
+        declined = Decision.objects.filter(reason="amount_limit_exceeded", stand_in="").latest("pk")
+        yield Shown("decision_allowed_once", _change(declined), "operator")
+        query = urlencode({"decision": declined.pk})
+        yield Shown("instruction_allow_open", f"{allow}?{query}", "operator")
         yield Shown("card_allowed_once", _change(Card.objects.get(pk=used.card_id)), "operator")
     if trips := Policy.objects.filter(name="Trips").first():
         yield Shown("policy_funds", _change(trips), "operator")
