@@ -1,4 +1,7 @@
-"""Checks pots against their entries, and decisions against what their pots had then."""
+"""Checks pots against their entries, and decisions against what their pots had then.
+
+The entries of a card are made again for its root once it turns out to replace another card.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -43,13 +46,20 @@ SELECT max(entry.id), array_agg(entry.id) FILTER (WHERE NOT EXISTS (
     SELECT FROM authorizations_potsum AS pot
     WHERE (entry.scope, entry.policy_id, entry.limit_key, entry.currency)
         = (pot.scope, pot.policy_id, pot.limit_key, pot.currency)
+)), array_agg(entry.id) FILTER (WHERE card.root_id <> card.id AND NOT EXISTS (
+    SELECT FROM authorizations_fundentry AS again
+    WHERE again.scope = 'card:' || card.root_id
+        AND (again.policy_id, again.limit_key, again.currency, again.amount, again.counts_from)
+        = (entry.policy_id, entry.limit_key, entry.currency, entry.amount, entry.counts_from)
 ))
 FROM (SELECT * FROM authorizations_fundentry WHERE id > %s ORDER BY id LIMIT %s) AS entry
+LEFT JOIN authorizations_card AS card
+    ON entry.scope LIKE 'card:%%' AND card.id = substr(entry.scope, length('card:') + 1)
 """
 
 
 def verify_pots() -> Iterator[Checked]:
-    """Check that each pot is the sum of its entries, and that each entry has its pot."""
+    """Check that each pot is the sum of its entries, and that each entry has its pot and root."""
     for rows in pieces(_SUMMED, 0, _SIZE):
         found = []
         for id_, scope, key, amount, since, entered, counts_from in rows:
@@ -59,9 +69,11 @@ def verify_pots() -> Iterator[Checked]:
             if since != counts_from:
                 found.append(Difference(where, "since", since, counts_from))
         yield Checked(POTS, len(rows), found)
-    for _, missing in summaries(_WITHOUT_POT, 0, _SIZE):
+    for _, without_pot, off_root in summaries(_WITHOUT_POT, 0, _SIZE):
         found = [
-            Difference(f"entry of funds {id_}", "pot", "none", EXISTING) for id_ in missing or ()
+            Difference(f"entry of funds {id_}", what, "none", EXISTING)
+            for what, ids in (("pot", without_pot), ("its like at the root", off_root))
+            for id_ in ids or ()
         ]
         if found:
             yield Checked(POTS, 0, found)

@@ -292,3 +292,16 @@ def test_verify_books_names_what_stands_on_a_card_that_is_no_root(kind: Kind) ->
     assert differences() == [
         "card ic_ada: own amount or exclusion is of this card; expected of its root ic_first"
     ]
+
+
+def test_verify_books_names_funds_of_a_card_that_is_no_root() -> None:
+    prepare(FUNDS[0])
+    adds_funds("ic_ada")
+    assert replacing().reason(0) == "approved"
+    assert differences() == []
+    entry = FundEntry.objects.get(scope="card:ic_ada")
+    entry.pk, entry.reference, entry.amount = None, "PO-2", 1
+    entry.save(force_insert=True)
+    assert differences() == [
+        f"entry of funds {entry.pk}: its like at the root is none; expected an existing row"
+    ]
