@@ -153,7 +153,7 @@ def test_the_ways_of_paying_that_a_limit_names_are_kept_and_shown_again(
     assert not named.keys() & first.keys()
     assert {key: second[key] for key in named} == named
     shown = pages.text(operator.get(url))
-    assert "€5.00 a day online, by phone or by mail by keyed in, online" in shown
+    assert "€5.00 a day online, by phone or by mail keyed in or online" in shown
     operator.post(url, as_shown(operator, url))
     assert policy.versions.count() == 2
 

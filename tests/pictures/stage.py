@@ -117,6 +117,12 @@ def _instruct() -> None:
             {"key": "pot", "funds": True},
             {"amount": 60_000, "interval": "monthly", "categories": ["hotels_motels_and_resorts"]},
             {
+                "amount": 20_000,
+                "interval": "weekly",
+                "card_presences": ["not_present"],
+                "authorization_methods": ["keyed_in", "online"],
+            },
+            {
                 "key": "tries",
                 "attempts": 20,
                 "interval": "rolling",
@@ -134,7 +140,7 @@ def _instruct() -> None:
     soon = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=3)
     given: dict[str, Any] = {"by": operator, "reason": "Trip to Lyon"}
     funds.enter(trips, "pot", scope, 200_000, reference="PO-17", **given)
-    [_, hotels, _] = own_amounts.limits_of(trips)
+    [_, hotels, _, _] = own_amounts.limits_of(trips)
     own_amounts.give(scope, trips, hotels.key, amount=90_000, until=soon, **given)
     everyday = Policy.objects.get(name="Everyday")
     for limit in own_amounts.limits_of(everyday)[:2]:

@@ -70,6 +70,11 @@ def presence_words(presences: Collection[str]) -> list[str]:
     return [words for presence, words in _PRESENCES.items() if presence in presences]
 
 
+def _method_words(method: str) -> str:
+    """An authorization method, to follow an amount: "by chip", "contactless"."""
+    return f"by {method}" if method in ("chip", "swipe") else code_words(method)
+
+
 def code_title(code: str) -> str:
     """ "Keyed in": the same with a capital letter."""
     return _capital(code_words(code))
@@ -305,7 +310,7 @@ def filter_words(canonical: str) -> str:
     if presences := concerned.get("card_presences"):
         parts.append(" or ".join(presence_words(presences)))
     if methods := concerned.get("authorization_methods"):
-        parts.append(f"by {listed([code_words(method) for method in methods])}")
+        parts.append(" or ".join(map(_method_words, methods)))
     parts += _places(concerned)
     if left_out := _places(concerned, "except_"):
         parts.append(f"except {' or '.join(left_out)}")

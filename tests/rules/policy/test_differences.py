@@ -110,7 +110,7 @@ def test_a_long_list_is_whole_in_the_change_and_short_in_its_sentence() -> None:
         (
             [MONTHLY],
             [MONTHLY | {"authorization_methods": ["contactless"]}],
-            ["Limit: €500.00 a month -> €500.00 a month by contactless"],
+            ["Limit: €500.00 a month -> €500.00 a month contactless"],
         ),
         (
             [MONTHLY | {"card_presences": ["present"]}],

@@ -133,7 +133,10 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
         (
             {"count": 5, "interval": "daily", "authorization_methods": ["keyed_in", "chip"]}
             | {"card_presences": ["present"], "categories": ["5814"], "countries": ["fr"]},
-            "At most 5 purchases a day in person by chip, keyed in on fast food restaurants in FR.",
+            (
+                "At most 5 purchases a day in person by chip or keyed in on fast food restaurants "
+                "in FR."
+            ),
         ),
         (
             {"amount": 500, "interval": "daily", "card_presences": ["not_present", "present"]},

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from authorizations.admin.shared.explained import explained
+from authorizations.admin.shared.facts import facts
 from authorizations.models import Authorization, Card, Decision, Usage
 from authorizations.services.policies.own_amounts_table import import_own_amounts
 from authorizations.services.queries import remaining
 from authorizations.services.verify.redecide import redecide
 from simulator.stripe.sample_lives import force_capture
 from simulator.stripe.samples import Json, Purchase
+from tests.support.damage import damage
 from tests.support.desk import NOON, Shopper, deliver, in_force
 from tests.support.lifecycle import Told, card_of
 from tests.support.verification import contradictions, differences, redecided
@@ -77,8 +79,8 @@ def test_decision_and_card_say_what_the_limit_is_about() -> None:
     in_force(spending_limits=[LIMIT, CONTACTLESS | {"amount": 500}])
     assert Shopper().reason(501, method="contactless", event_id="evt_it") == "amount_limit_exceeded"
     told = explained(Decision.objects.get(pk="evt_it"))
-    assert "Daily limit of €5.00 by contactless: €0.00 used + €5.01 = €5.01" in told.staff
-    assert "daily limit of €5.00 by contactless" in told.cardholder
+    assert "Daily limit of €5.00 contactless: €0.00 used + €5.01 = €5.01" in told.staff
+    assert "daily limit of €5.00 contactless" in told.cardholder
     assert Shopper().reason(500, method="contactless") == "approved"
     [policy] = remaining.of_card(Card.objects.get(pk="ic_1"), NOON)
     assert [limit.figures.available for limit in policy.limits] == [9_500, 0]
@@ -230,7 +232,12 @@ def test_a_grant_must_concern_how_the_purchase_began_and_how_it_goes_on() -> Non
     assert Shopper().reason(purchase) == "approved"
     more = increment(purchase, 100, "chip")
     assert Shopper().reason(more, event_id="evt_chip") == "no_policy"
-    told = explained(Decision.objects.get(pk="evt_chip")).staff
+    row = Decision.objects.get(pk="evt_chip")
+    shown = explained(row)
+    told = shown.staff
+    assert shown.request
+    assert dict(facts(shown.request))["When the purchase began"] == "Contactless, present"
+    assert "a purchase begun at" not in told  # the merchant is the same
     assert "both to how the card is used now and to how it was used when the purchase began" in told
     assert Shopper().reason(increment(purchase, 100, "contactless")) == "approved"
     assert redecide("evt_chip") == []
@@ -246,6 +253,24 @@ def test_an_increment_that_tells_nothing_is_used_as_it_began() -> None:
     assert reason(event) == "approved"
     assert Decision.objects.get(pk="evt_silent").request["named_merchant"] is None
     assert_clean()
+
+
+def test_a_decision_from_before_purchases_kept_it_is_decided_again_the_same() -> None:
+    in_force(spending_limits=[LIMIT])
+    purchase = Shopper().purchase(1_000, method="contactless")
+    Shopper().asks(purchase, event_id="evt_first")
+    Shopper().asks(increment(purchase, 100, "online"), event_id="evt_more")
+    for row in Decision.objects.all():
+        assert row.request
+        for name in ("card_presence", "authorization_method"):
+            del row.request["merchant"][name]
+        damage(row, request=row.request | {"named_merchant": None})
+    Authorization.objects.update(card_presence="", authorization_method="")
+    assert_clean()
+    # Its purchase doesn't tell, so it counts everywhere.
+    in_force("Later", spending_limits=[ONLINE])
+    assert Shopper().reason(8_901, method="online") == "amount_limit_exceeded"
+    assert Shopper().reason(8_900, method="online") == "approved"
 
 
 # --- With what else limits have
