@@ -140,6 +140,17 @@ def test_a_form_that_is_sent_twice_allows_one_purchase(operator: Client) -> None
     assert reasons == ["approved", "approved", "amount_limit_exceeded"]
 
 
+def test_a_card_with_nothing_left_says_that_an_exception_lets_one_through(
+    operator: Client,
+) -> None:
+    assert ADA.reason(50_000) == "approved"
+    said = "An exception below lets one through nevertheless."
+    assert "No purchase can pass now." in card_page(operator)
+    assert said not in card_page(operator)
+    sent(operator, FROM_DECISION, **usual(operator))
+    assert said in card_page(operator)
+
+
 def test_what_ran_out_unused_is_said(operator: Client) -> None:
     sent(operator, FROM_DECISION, **usual(operator))
     [row] = Instruction.objects.all()

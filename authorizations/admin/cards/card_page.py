@@ -28,6 +28,7 @@ from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.wording.remaining import available_words, return_words, tightest
 from authorizations.rules.wording.sentences import limit_words
+from authorizations.services.policies import purchase_exceptions
 from authorizations.services.queries import remaining
 
 MAX_CHANGES = 5
@@ -87,9 +88,10 @@ class CardPage:
         if found.available > 0:
             less = "Limits on certain purchases and other rules may allow less."
             return LargestPurchase(figure_words(found.available, found.currency), f"{name}. {less}")
-        return LargestPurchase(
-            "", f"{name}, {available_words(found)}. {return_words(found, self.at)}"
-        )
+        because = f"{name}, {available_words(found)}. {return_words(found, self.at)}"
+        if purchase_exceptions.in_force().filter(scope=f"card:{self.card.pk}").exists():
+            because += " An exception below lets one through nevertheless."
+        return LargestPurchase("", because)
 
     @property
     def declined(self) -> LatestDecline | None:
