@@ -477,9 +477,14 @@ class Migration(migrations.Migration):
                         name="instruction_block_ends",
                     ),
                     models.Index(
-                        condition=models.Q(("kind", "exception")),
+                        condition=models.Q(("kind__in", ("exception", "override"))),
                         fields=["scope"],
-                        name="instruction_exception_of_card",
+                        name="instruction_given",
+                    ),
+                    models.Index(
+                        condition=models.Q(("kind", "override")),
+                        fields=["policy"],
+                        name="instruction_own_amount",
                     ),
                     models.Index(
                         models.F("scope"),

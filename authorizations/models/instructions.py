@@ -59,11 +59,17 @@ class Instruction(models.Model):
             models.Index(
                 fields=("ends_at",), name="instruction_block_ends", condition=models.Q(kind="block")
             ),
-            # For the page of a card.
+            # For the page of a card, and for what a role may give to a scope.
             models.Index(
                 fields=("scope",),
-                name="instruction_exception_of_card",
-                condition=models.Q(kind="exception"),
+                name="instruction_given",
+                condition=models.Q(kind__in=("exception", "override")),
+            ),
+            # For the page of a policy.
+            models.Index(
+                fields=("policy",),
+                name="instruction_own_amount",
+                condition=models.Q(kind="override"),
             ),
             # Where a limit on attempts begins anew.
             models.Index(

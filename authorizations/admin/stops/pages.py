@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -22,7 +23,7 @@ from authorizations.admin.stops.allowing import allow_page
 from authorizations.admin.stops.leaving_out import leave_out_page
 from authorizations.admin.stops.own_amount import own_amount_page
 from authorizations.admin.stops.planned import all_planned
-from authorizations.admin.stops.shown import holds_for_card
+from authorizations.admin.stops.shown import keys_of_card, of_chain_alone
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
 from authorizations.admin.stops.words import (
     by_words,
@@ -34,6 +35,7 @@ from authorizations.admin.stops.words import (
     where_links,
 )
 from authorizations.models import Assignment, Decision, Instruction
+from authorizations.services.policies.stops import IS_OPEN
 from authorizations.services.queries.by_end import ByEnd
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
@@ -94,8 +96,9 @@ class InstructionFilters(RecordFilters):
     @property
     def condition(self) -> Q:
         found = self.cleaned_data
-        over = Q(open=None) | Q(ends_at__lte=timezone.now())
-        condition = {"": ~over, "ended": over, "all": Q()}[found["state"]]
+        over = Q(open=None) | Q(ends_at__lte=Now())
+        condition = {"": IS_OPEN, "ended": over, "all": Q()}[found["state"]]
+        scope = "scope__in" if found["state"] else "open__scope__in"
         if found["kind"]:
             condition &= Q(kind=found["kind"])
         if policy := found["policy"]:
@@ -104,10 +107,10 @@ class InstructionFilters(RecordFilters):
             )
             condition &= Q(policy=policy) | waived
         if card := found["card"]:
-            condition &= holds_for_card(card)
+            condition &= Q(**{scope: keys_of_card(card)}) & ~of_chain_alone(card)
         for name in ("cardholder", "group"):
             if row := found[name]:
-                condition &= Q(scope__in=("program:", f"{name}:{row.pk}"))
+                condition &= Q(**{scope: ("program:", f"{name}:{row.pk}")})
         if self.since:
             condition &= Q(starts_at__gte=self.since)
         return condition & (Q(starts_at__lt=self.until) if self.until else Q())

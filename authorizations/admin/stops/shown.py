@@ -86,12 +86,11 @@ def keys_of_card(card: Card) -> list[str]:
     return keys
 
 
-def holds_for_card(card: Card) -> Q:
-    """The instructions in its scopes; a freeze or an exception is of one card, not of its chain."""
-    condition = Q(scope__in=keys_of_card(card))
-    if card.root_id == card.pk:
-        return condition
-    return condition & ~Q(scope=f"card:{card.root_id}", kind__in=_OF_ONE_CARD)
+def of_chain_alone(card: Card) -> Q:
+    """The condition on what is of the chain's first card alone, and not of this one."""
+    is_root = card.root_id == card.pk
+    key = "" if is_root else f"card:{card.root_id}"
+    return Q(scope=key, kind__in=_OF_ONE_CARD)
 
 
 def here(page: Model, keys: Sequence[str], bars: Iterable[tuple[int, str]] = ()) -> InForceHere:

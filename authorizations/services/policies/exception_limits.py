@@ -14,6 +14,7 @@ from authorizations.services.policies import stops
 from authorizations.services.policies.stops import StopError
 
 _LATELY = timedelta(hours=24)
+_KINDS = (Instruction.Kind.EXCEPTION, Instruction.Kind.OVERRIDE)
 _GIVING = {"add_instruction", "add_fundentry"}
 
 
@@ -57,7 +58,9 @@ def given(scope: Scope, currency: str) -> int:
     """What a scope has in force, or got within 24 hours, beyond what its policies say."""
     since, keys = timezone.now() - _LATELY, _keys(scope)
     is_new_or_holds = Q(starts_at__gt=since) | Q(pk__in=stops.holding().values("pk"))
-    rows = Instruction.objects.filter(is_new_or_holds, scope__in=keys, terms__currency=currency)
+    rows = Instruction.objects.filter(
+        is_new_or_holds, kind__in=_KINDS, scope__in=keys, terms__currency=currency
+    )
     entries = FundEntry.objects.filter(
         scope__in=keys, currency=currency, amount__gt=0, entered_at__gt=since
     )
@@ -78,10 +81,8 @@ def _beyond(row: Instruction) -> int:
     terms = row.terms
     if row.kind == Instruction.Kind.EXCEPTION:
         return int(terms["up_to"])
-    if row.policy is None or row.kind != Instruction.Kind.OVERRIDE:
-        return 0
     if "raise_by" in terms:
         return int(terms["raise_by"])
-    limits = controls(row.policy.document).spending_limits
+    limits = controls(row.policy.document).spending_limits if row.policy else ()
     usual = {limit.key: limit.limit_value for limit in limits}
     return max(0, int(terms["amount"]) - usual.get(terms["limit"], 0))

@@ -76,9 +76,13 @@ def in_force() -> QuerySet[Instruction]:
     return holding().filter(kind__in=(Instruction.Kind.FREEZE, Instruction.Kind.BLOCK))
 
 
+# Asked of the table of open ones, which is small, however many have ended.
+IS_OPEN = Q(open__isnull=False) & (Q(open__ends_at=None) | Q(open__ends_at__gt=Now()))
+
+
 def open_ones() -> QuerySet[Instruction]:
     """All instructions that hold now or will, by the database's clock."""
-    return Instruction.objects.filter(Q(ends_at=None) | Q(ends_at__gt=Now()), open__isnull=False)
+    return Instruction.objects.filter(IS_OPEN)
 
 
 def holding() -> QuerySet[Instruction]:
