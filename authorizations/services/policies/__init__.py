@@ -19,6 +19,5 @@ __all__ = [
     "planned",
     "publish",
     "purchase_exceptions",
-    "scopes",
     "stops",
 ]

@@ -170,8 +170,8 @@ def keep_chains(cards: Iterable[str]) -> dict[str, str]:
     raise ChainsKeepChangingError("The cards' chains kept changing meanwhile: please try again.")
 
 
-def in_chunks(ids: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
-    """Split into lists of at most `size`."""
+def in_chunks(ids: Iterable[T], size: int | None = None) -> Iterator[list[T]]:
+    """Split into lists of at most `size`, or CHUNK."""
     remaining = iter(ids)
-    while chunk := list(islice(remaining, size)):
+    while chunk := list(islice(remaining, size or CHUNK)):
         yield chunk
