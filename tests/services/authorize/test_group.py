@@ -265,9 +265,9 @@ def begin(
             stops.freeze(scope, by=operator, reason="Lost")
     if allowed:
         in_force("Tight", spending_limits=[{"amount": 600, "interval": "daily"}])
-    for card_id in allowed:
+    for number, card_id in enumerate(allowed):  # two that say the same are one
         known: dict[str, Any] = {"up_to": 2_600, "currency": "eur", "until": until}
-        allow_once(card_id, WAIVED, by=operator, reason="Trip", **known)
+        allow_once(card_id, WAIVED, by=operator, reason=f"Trip {number}", **known)
     return world
 
 
