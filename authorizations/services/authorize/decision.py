@@ -36,7 +36,7 @@ from authorizations.services.purchases.steps import Steps
 from authorizations.services.store import first_purchases, limited_attempts
 from authorizations.services.store.first_purchases import Sought, kinds_of
 from authorizations.services.store.limited_attempts import (
-    Asking,
+    AttemptsSought,
     Counted,
     LimitedAttempts,
     MadeAttempt,
@@ -151,7 +151,7 @@ def _with_history(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest
     wanted = [_limits_on_attempts(it.request, it.existing) for it in asking]
     known = [_known(limits, it.existing.ahead) for it, limits in zip(asking, wanted, strict=True)]
     unknown = [
-        Asking(it.request.authorization_id, it.locked.root_id, limits)
+        AttemptsSought(it.request.authorization_id, it.locked.root_id, limits)
         for it, limits, its in zip(asking, wanted, known, strict=True)
         if its is None
     ]

@@ -37,7 +37,11 @@ from authorizations.services.host.applied import Instructed, PolicyInForce, appl
 from authorizations.services.host.instructions import Told, told_by
 from authorizations.services.purchases.linking import event_for
 from authorizations.services.store import limited_attempts, plans, statements, uncounted
-from authorizations.services.store.limited_attempts import Asking, LimitedAttempts, limit_name
+from authorizations.services.store.limited_attempts import (
+    AttemptsSought,
+    LimitedAttempts,
+    limit_name,
+)
 from authorizations.services.store.lookup import scopes_of
 from authorizations.services.store.plans import drive
 from authorizations.services.store.uncounted import Progress
@@ -192,7 +196,7 @@ def _attempts(
         ]
         for policy in applied
     ]
-    found = drive(limited_attempts.read([Asking("", root_id, its) for its in limits]))
+    found = drive(limited_attempts.read([AttemptsSought("", root_id, its) for its in limits]))
     return [
         [
             LimitLeft(attempt_figures(one.limit, policy, one.used, asked=0), one.used.is_complete)

@@ -119,7 +119,7 @@ def of_purchase(
     return [*found.values()]
 
 
-class Asking(NamedTuple):
+class AttemptsSought(NamedTuple):
     """The limits that an authorization of a card is asked about; it does not count itself."""
 
     authorization_id: str
@@ -130,7 +130,7 @@ class Asking(NamedTuple):
 Counted: TypeAlias = tuple[LimitedAttempts, ...]
 
 
-def read(asked: Sequence[Asking]) -> Plan[list[Counted]]:
+def read(asked: Sequence[AttemptsSought]) -> Plan[list[Counted]]:
     """What the limits of each count."""
     reading = statement(asked)
     if reading is None:
@@ -139,7 +139,7 @@ def read(asked: Sequence[Asking]) -> Plan[list[Counted]]:
     return counted(asked, rows)
 
 
-def statement(asked: Sequence[Asking]) -> Statement | None:
+def statement(asked: Sequence[AttemptsSought]) -> Statement | None:
     """The statement that reads what these limits count; None if there are none."""
     pairs = [(it, one) for it in asked for one in it.limits]
     needed = [
@@ -163,7 +163,7 @@ def statement(asked: Sequence[Asking]) -> Statement | None:
     return Statement(statements.ATTEMPTS[kinds], parameters)
 
 
-def counted(asked: Sequence[Asking], rows: Iterable[tuple[Any, ...]]) -> list[Counted]:
+def counted(asked: Sequence[AttemptsSought], rows: Iterable[tuple[Any, ...]]) -> list[Counted]:
     """What the limits of each count, by the rows of the statement for all."""
     by_place: dict[int, list[tuple[Any, ...]]] = {}
     for row in rows:

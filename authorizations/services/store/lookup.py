@@ -279,7 +279,7 @@ def lock_all(
     ]
 
 
-def _attempts_of(event: PurchaseEvent, scopes: ExpectedScopes) -> limited_attempts.Asking:
+def _attempts_of(event: PurchaseEvent, scopes: ExpectedScopes) -> limited_attempts.AttemptsSought:
     """What limits on attempts will probably ask of an event.
 
     They are those that this process last saw there; others are read once they are known.
@@ -290,7 +290,7 @@ def _attempts_of(event: PurchaseEvent, scopes: ExpectedScopes) -> limited_attemp
             for policy_id, policy in _limiting.get(key, {}).items():
                 in_force = {policy_id: policy.version_id}
                 limits += limited_attempts.of_purchase(event, [policy], in_force)
-    return limited_attempts.Asking(event.authorization_id, scopes.root_id, limits)
+    return limited_attempts.AttemptsSought(event.authorization_id, scopes.root_id, limits)
 
 
 class _LockedRows(NamedTuple):

@@ -10,7 +10,7 @@ from django.db import connection
 from authorizations.models import Authorization
 from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.services.store import limited_attempts, plans, statements
-from authorizations.services.store.limited_attempts import Asking, LimitedAttempts
+from authorizations.services.store.limited_attempts import AttemptsSought, LimitedAttempts
 from authorizations.services.store.plans import Plan, drive
 from authorizations.services.store.window_sums import AT_ONCE
 from tests.support.desk import NOON, Shopper, in_force
@@ -67,7 +67,7 @@ def counted(attempts: int, *, declined_only: bool) -> LimitedAttempts:
         Interval.ALL_TIME, attempts=attempts, declined_only=declined_only, key="tries"
     )
     asked = LimitedAttempts(1, limit, "1:tries", NOON, NOON + 100_000)
-    [[found]] = drive(limited_attempts.read([Asking("iauth_new", "ic_1", [asked])]))
+    [[found]] = drive(limited_attempts.read([AttemptsSought("iauth_new", "ic_1", [asked])]))
     return found
 
 
