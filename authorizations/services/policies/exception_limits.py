@@ -57,7 +57,8 @@ def limit_of(user: User, currency: str) -> int | None:
 def given(scope: Scope, currency: str) -> int:
     """What a scope has in force, or got within 24 hours, beyond what its policies say."""
     since, keys = timezone.now() - _LATELY, _keys(scope)
-    is_new_or_holds = Q(starts_at__gt=since) | Q(pk__in=stops.holding().values("pk"))
+    holds = stops.holding().filter(open__scope__in=keys)
+    is_new_or_holds = Q(starts_at__gt=since) | Q(pk__in=holds.values("pk"))
     rows = Instruction.objects.filter(
         is_new_or_holds, kind__in=_KINDS, scope__in=keys, terms__currency=currency
     )
