@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from playwright.sync_api import FloatRect, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -192,6 +192,16 @@ def test_a_reason_typed_while_logged_out_is_kept_and_what_is_clicked_twice_is_se
     expect(page.get_by_text("Frozen from the next purchase on.")).to_be_visible()
     assert sent.count("POST") == 1
     assert Instruction.objects.get().reason == "Lost on the train"
+
+
+def test_on_a_phone_the_heading_of_rows_is_as_high_as_its_text(
+    visit: Visit, policy: Policy
+) -> None:
+    page = visit("superuser", pages.change_url(Group.objects.get(name="Operations")))
+    page.set_viewport_size({"width": 390, "height": 844})
+    heading = page.locator("#exception_limits-heading")
+    expect(heading).to_contain_text("The most that its users may give")
+    assert heading.evaluate("it => it.scrollHeight <= it.clientHeight")
 
 
 def test_an_auditor_finds_out_why_a_purchase_was_declined(visit: Visit, policy: Policy) -> None:

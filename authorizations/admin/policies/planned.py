@@ -115,9 +115,9 @@ def cancel_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 messages.info(request, "Nothing to do: it is not planned any more.")
             return HttpResponseRedirect(back)
     times = plan_times(found.begins_at, found.ends_at)
-    then = "From the next purchase on, what is in force without it decides."
+    then = "Cancelled, it decides nothing from the next purchase on."
     if found.begins_at > timezone.now():
-        then = "It will not come into force."
+        then = "Cancelled, it never comes into force."
     return asking.page(
         request,
         form,
