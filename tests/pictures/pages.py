@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.db.models import Model
+from django.db.models.fields.json import KT
 from django.urls import URLPattern, reverse
 from playwright.sync_api import Page
 
@@ -24,6 +25,7 @@ from authorizations.models import (
     Decision,
     Dispute,
     Finding,
+    Instruction,
     Policy,
 )
 from authorizations.services.policies import own_amounts
@@ -97,10 +99,13 @@ def _values(pattern: URLPattern, row: Model | None) -> dict[str, Any] | None:
 def _states() -> Iterator[Shown]:
     decisions = Decision.objects.order_by("pk")
     approved = decisions.filter(approved=True, is_partial=False).last()
-    declined = decisions.filter(reason="amount_limit_exceeded").last()
+    allowed = Instruction.objects.filter(terms__has_key="decision")
+    declined = decisions.filter(reason="amount_limit_exceeded").exclude(
+        pk__in=allowed.values_list(KT("terms__decision"), flat=True)
+    )
     partial = decisions.filter(is_partial=True).last()
     ungranted = decisions.filter(reason="no_policy").last()
-    kinds = {"approved": approved, "declined": declined, "partial": partial, "no": ungranted}
+    kinds = {"approved": approved, "declined": declined.last(), "partial": partial, "no": ungranted}
     for name, row in kinds.items():
         if row:
             yield Shown(f"decision_{name}", _change(row))
