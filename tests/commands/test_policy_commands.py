@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from authorizations.models import Card, Instruction, Policy, PolicyVersion
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.services.policies import funds, plan
 from tests.support import database
-from tests.support.desk import in_force
+from tests.support.desk import in_force, republish
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +108,46 @@ def test_versions_get_author_and_reason(path: Path) -> None:
     version = PolicyVersion.objects.select_related("author").get()
     assert version.author is not None
     assert (version.author.username, version.reason) == ("ops", "Season")
+
+
+FREEZE = {"card": "ic_1", "reason": "Audit"}
+
+
+def test_what_is_gone_since_the_file_was_compared_is_named_and_nothing_else_is_claimed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = in_force("Team", spending_limits=[{"key": "pot", "funds": True}], unlimited=False)
+    entry = {"policy": "Team", "limit": "pot", "card": "ic_1", "reference": "1", "reason": "Trip"}
+    compared = plan.changes
+
+    def meanwhile(do: Callable[[], object]) -> None:
+        def compared_then_done(*args: Any) -> Any:
+            monkeypatch.setattr(plan, "changes", compared)
+            found = compared(*args)
+            do()
+            return found
+
+        monkeypatch.setattr(plan, "changes", compared_then_done)
+
+    path.write_text(json.dumps({"funds": [entry | {"amount": 100}]}), "utf-8")
+    meanwhile(lambda: republish(policy, name="Crew"))
+    gone = r'^The limit "pot" of the policy "Team" is gone: .* Import the file again: nothing'
+    with pytest.raises(CommandError, match=gone):
+        run("import_policies", str(path))
+    republish(policy, name="Team")
+    run("import_policies", str(path))
+
+    less = entry | {"amount": -100, "reference": "2"}
+    path.write_text(json.dumps({"funds": [less], "freezes": [FREEZE]}), "utf-8")
+    pot = Scope(ScopeKind.CARD, "ic_1")
+    meanwhile(
+        lambda: funds.enter(policy, "pot", pot, -1, by=None, reference="3", reason="Somebody")
+    )
+    with pytest.raises(CommandError, match=r"Only €0\.99 is left") as refused:
+        run("import_policies", str(path))
+    assert "What comes before this is written" in str(refused.value)
+    assert "Nothing was written" not in str(refused.value)
+    assert Instruction.objects.get().kind == "freeze"
 
 
 @pytest.mark.django_db(transaction=True)
