@@ -12,7 +12,7 @@ from msgspec import structs
 from authorizations.models import LedgerCause
 from authorizations.rules.basics.copies import changed
 from authorizations.rules.basics.purchase_exceptions import PurchaseException
-from authorizations.rules.decision.attempts import Attempt, attempt_of, has_room, reached
+from authorizations.rules.decision.attempts import Attempt, attempt_of, reached
 from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
@@ -41,6 +41,7 @@ from authorizations.services.store.limited_attempts import (
     LimitedAttempts,
     MadeAttempt,
     limit_name,
+    refusing,
 )
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.plans import Plan
@@ -224,18 +225,19 @@ def _made(
     request: AuthorizationRequest,
     locked: LockedScopes,
     existing: Existing,
+    applied: Sequence[AppliedControls],
     decision: Verdict,
 ) -> MadeAttempt | None:
     """The attempt that a request is; None if its authorization was asked for before."""
     if request.request_index or (existing.purchase and existing.purchase.attempt):
         return None
     # One that an exception lets through is not declined, and so counts.
-    full = [one.name for one in existing.attempts or () if not has_room(one.limit, one.used)]
+    is_refusable = existing.attempts and not decision.approved
     return MadeAttempt(
         root_id=locked.root_id,
         created=request.created,
         attempt=attempt_of(decision),
-        refused_by=() if decision.approved else tuple(full),
+        refused_by=refusing(applied, existing.in_force) if is_refusable else (),
         merchant=request.merchant,
     )
 
@@ -278,7 +280,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         request, windows, existing.applied, existing.remembered, steps.change
     )
     decision, usage = yield from _decide(request, applied, context, measured)
-    attempt = _made(request, locked, existing, decision)
+    attempt = _made(request, locked, existing, applied, decision)
     freezes = freezes_by(attempt.attempt, applied, existing.in_force) if attempt else ()
     if attempt and freezes:
         attempt = attempt._replace(frozen_by=tuple(freeze.limit for freeze in freezes))

@@ -88,17 +88,20 @@ def rows_of(
     measured: MeasuredUsage,
     decisions: Sequence[DecisionRow],
     now: datetime,
+    *,
     attempt: str = "",
+    refused_by: Sequence[str] = (),
 ) -> writing.Rows:
     """The rows to write for the change, with these decisions.
 
-    `attempt` is what became of the authorization's first request, if the event is one.
+    `attempt` is what became of the authorization's first request, if the event is one, and
+    `refused_by` are the limits on attempts that were full then.
     """
     event, steps = booking.event, booking.steps
     is_changed = booking.existing.purchase is None or steps.last != steps.before
     return writing.Rows(
         decisions=decisions,
-        purchases=[rows.authorization(event, booking.locked, steps.last, attempt)]
+        purchases=[rows.authorization(event, booking.locked, steps.last, attempt, refused_by)]
         if is_changed
         else [],
         entries=steps.entries(event, now),

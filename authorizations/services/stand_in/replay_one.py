@@ -7,6 +7,7 @@ An amount that exceeds a limit is booked all the same, and flagged.
 import logging
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from authorizations.rules.decision.attempts import attempt_of
 from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.decision import answer_of, cause_of_answer, freezes_by
-from authorizations.services.authorize.outcome import freezing
+from authorizations.services.authorize.outcome import Freeze, freezing
 from authorizations.services.purchases import linking
 from authorizations.services.purchases.entries import (
     WITHOUT_BOOKS,
@@ -29,12 +30,12 @@ from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime import codec
 from authorizations.services.runtime.codec import DAMAGED
 from authorizations.services.runtime.delivery import Delivery
-from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.stand_in.decision_ids import AssignedId, assign_id
 from authorizations.services.stand_in.spool_record import SpoolRecord
 from authorizations.services.store import repeats, rows, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.decision_row import UnreadableRowError, applied_of
+from authorizations.services.store.limited_attempts import refusing
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import lock
 from authorizations.services.store.plans import Plan, call
@@ -146,11 +147,19 @@ def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
         row = _row(sent, assigned, request, used_twice)
         # The first to be written is what limits on attempts count, whatever else was sent.
         attempt = "" if request.request_index else attempt_of(sent.decision).value
-        written = rows_of(booking, measured, [row], timezone.now(), attempt)
+        limited = (yield from _limited(sent, row.id)) if attempt else _NOT_LIMITED
+        written = rows_of(
+            booking,
+            measured,
+            [row],
+            timezone.now(),
+            attempt=attempt,
+            refused_by=limited.refused_by,
+        )
         written = replace(written, uses=[] if other else rows.exception_uses(row, locked))
         yield from writing.write(sent.delivery, sent.record.answer, written)
         is_first = not (existing.purchase and existing.purchase.attempt)
-        if attempt and is_first and (freezes := (yield from _freezes(sent, request, row.id))):
+        if is_first and (freezes := freezing(limited.freezes, request, row.id)):
             yield freezes
         yield from linking.save(request, taken_in.transactions, booking.steps.last)
         yield from flag(booking, measured)
@@ -163,25 +172,35 @@ def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
     return Replayed.CORRECTED if assigned.supersedes else Replayed.WRITTEN
 
 
-def _freezes(
-    sent: _SentAnswer, request: AuthorizationRequest, decision_id: str
-) -> Plan[list[Statement]]:
-    """What freezes the card, from now on, where the answer reached a limit on attempts.
+class _Limited(NamedTuple):
+    """What limits on attempts make of an answer: those that refused it, and freezes of the card."""
+
+    refused_by: tuple[str, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+
+
+_NOT_LIMITED = _Limited()
+
+
+def _limited(sent: _SentAnswer, decision_id: str) -> Plan[_Limited]:
+    """What limits on attempts make of an answer, which freezes the card from now on.
 
     Only an answer that the database computed knows what was counted.
     """
     named = [policy for policy in sent.record.policies if policy.attempts]
     if not named:
-        return []
+        return _NOT_LIMITED
     versions = PolicyVersion.objects.filter(pk__in=[policy.version for policy in named])
     in_force = yield from call(lambda: dict(versions.values_list("policy_id", "pk")))
     try:
         applied = yield from call(lambda: applied_of(codec.plain(named)))
     except (*DAMAGED, UnreadableRowError) as damage:  # such as a version that is not there
         logger.warning("Limits on attempts of answer %s can't be read: %s", decision_id, damage)
-        return []
-    freezes = freezes_by(attempt_of(sent.decision), applied, in_force)
-    return freezing(freezes, request, decision_id)
+        return _NOT_LIMITED
+    return _Limited(
+        () if sent.decision.approved else refusing(applied, in_force),
+        freezes_by(attempt_of(sent.decision), applied, in_force),
+    )
 
 
 def _book(

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.decision.attempts import Attempt, counts
+from authorizations.rules.decision.attempts import Attempt, counts, has_room, measured
 from authorizations.rules.decision.controls import AppliedControls, AttemptsUsed
 from authorizations.rules.decision.windows import limit_bounds
 from authorizations.rules.purchases.events import PurchaseEvent
@@ -117,6 +117,18 @@ def of_purchase(
         bounds = limit_bounds(limit, policy.controls, event.created)
         found[name] = LimitedAttempts(policy.version_id, limit, name, *bounds)
     return [*found.values()]
+
+
+def refusing(applied: Iterable[AppliedControls], in_force: Mapping[int, int]) -> tuple[str, ...]:
+    """The names of the limits that had no room for an attempt; `in_force` as of `of_purchase`."""
+    policies = {version_id: policy_id for policy_id, version_id in in_force.items()}
+    names = [
+        limit_name(policies[policy.version_id], limit.key)
+        for policy in applied
+        for limit, used in measured(policy)
+        if not has_room(limit, used)
+    ]
+    return tuple(dict.fromkeys(names))
 
 
 class AttemptsSought(NamedTuple):

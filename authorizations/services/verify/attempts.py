@@ -1,9 +1,11 @@
 """Checks limits on attempts: what decisions say they counted, what attempts became, and freezes."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple
 
 from django.db.models import QuerySet
@@ -11,7 +13,7 @@ from django.db.models import QuerySet
 from authorizations.models import Authorization, Card, Decision, Instruction, PolicyVersion
 from authorizations.rules.basics.controls import scope_of
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.decision.attempts import Attempt, attempt_of, has_room, measured, reached
+from authorizations.rules.decision.attempts import Attempt, attempt_of, reached
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -25,6 +27,7 @@ from authorizations.services.store.limited_attempts import (
     MadeAttempt,
     limit_name,
     of_purchase,
+    refusing,
 )
 from authorizations.services.store.statements import MERCHANT
 from authorizations.services.verify.changed_chains import ChangedChains
@@ -56,23 +59,47 @@ WHERE card_id = ANY(ARRAY(SELECT id FROM chain)) AND attempt <> ''
 
 
 class _RecordedAttempt(NamedTuple):
-    """An attempt, and the delivery that it was first decided on."""
+    """An attempt, its authorization, and the delivery that it was first decided on."""
 
+    purchase_id: str
     request_id: int
     made: MadeAttempt
+
+
+class _Chain:
+    """The attempts of a chain of cards."""
+
+    def __init__(self, attempts: Iterable[_RecordedAttempt]) -> None:
+        self._in_order = sorted(attempts, key=lambda one: one.request_id)
+        self._by_purchase = {one.purchase_id: one for one in self._in_order}
+        # When the latest began, of each and those written before it.
+        self._latest = list(accumulate((one.made.created for one in self._in_order), max))
+
+    def of(self, purchase_id: str) -> _RecordedAttempt | None:
+        """That of an authorization."""
+        return self._by_purchase.get(purchase_id)
+
+    def before(self, row: Decision, start: int) -> Iterator[MadeAttempt]:
+        """Those of other authorizations that were there then, the last first.
+
+        All that began at `start` or later, and some others.
+        """
+        place = bisect_left(self._in_order, row.webhook_request_id, key=lambda it: it.request_id)
+        while place and self._latest[place - 1] >= start:
+            place -= 1
+            one = self._in_order[place]
+            if one.purchase_id != row.authorization_id:
+                yield one.made
 
 
 class Attempts:
     """The attempts of cards that decisions are about, each chain's read when first asked for."""
 
     def __init__(self) -> None:
-        self._chains: dict[str, dict[str, _RecordedAttempt]] = {}
+        self._chains: dict[str, _Chain] = {}
 
     def differences(self, row: Decision, purchase: Authorization | None) -> Iterator[Difference]:
-        """Where a decision of this desk contradicts its authorization, or the attempts before it.
-
-        What a card's attempts were then is not known any more if its chain has changed since.
-        """
+        """Where a decision of this desk contradicts its authorization, or attempts before it."""
         if row.request is None or row.reason in WITHOUT_BOOKS or purchase is None:
             return
         try:
@@ -88,14 +115,20 @@ class Attempts:
             return  # others say so
         if request.request_index:
             return
-        policies = {policy.version_id: self._policy_of[policy.version_id] for policy in applied}
-        made = self._made(purchase.root_id)
-        first = made.get(purchase.pk)
+        in_force = {self._policy_of[policy.version_id]: policy.version_id for policy in applied}
+        made = self._chain(purchase.root_id)
+        first = made.of(purchase.pk)
         if first is None or first.request_id == row.webhook_request_id:
-            yield from self._first_differences(row, purchase, applied, attempt, policies)
-        if is_limited and not row.stand_in:
-            limits = of_purchase(request, applied, {id_: key for key, id_ in policies.items()})
-            yield from self._counted_differences(row, purchase, applied, limits, made)
+            yield from self._first_differences(row, purchase, applied, attempt, in_force)
+        # A replayed answer has no position: others may have been made since it was sent.
+        if is_limited and row.position:
+            limits = of_purchase(request, applied, in_force)
+            found = [*self._counted_differences(row, purchase, applied, limits, made)]
+            chain = ("card", purchase.root_id)
+            at = row.decided_at.timestamp()
+            # What a card's attempts were then is not known any more if its chain has changed.
+            if found and not ChangedChains({chain}).changed_since(chain, at):
+                yield from found
 
     def _first_differences(
         self,
@@ -103,22 +136,17 @@ class Attempts:
         purchase: Authorization,
         applied: Sequence[AppliedControls],
         attempt: Attempt,
-        policies: dict[int, int],
+        in_force: dict[int, int],
     ) -> Iterator[Difference]:
         """What the first decision leaves: what became of the attempt, and freezes of the card."""
         if purchase.attempt != attempt:
             yield Difference(row.pk, "attempt of its authorization", purchase.attempt, attempt)
-        refused = {
-            limit_name(policies[policy.version_id], limit.key)
-            for policy in applied
-            for limit, used in measured(policy)
-            if not (row.approved or has_room(limit, used))
-        }
+        refused = set[str]() if row.approved else {*refusing(applied, in_force)}
         if {*purchase.refused_by.split()} != refused:
             expected = " ".join(sorted(refused))
             yield Difference(row.pk, "limits that refused it", purchase.refused_by, expected)
         causes = {
-            limit_name(policies[policy.version_id], limit.key)
+            limit_name(self._policy_of[policy.version_id], limit.key)
             for policy, limit in reached(attempt, applied)
         }
         freezes = self._freezes.get(row.pk, set())
@@ -132,16 +160,11 @@ class Attempts:
         purchase: Authorization,
         applied: Sequence[AppliedControls],
         limits: Sequence[LimitedAttempts],
-        made: dict[str, _RecordedAttempt],
+        made: _Chain,
     ) -> Iterator[Difference]:
         """The limits that had counted something else, or whose count is missing."""
-        chain = ("card", purchase.root_id)
-        if ChangedChains({chain}).changed_since(chain, row.decided_at.timestamp()):
-            return
-        earlier = {
-            key: one.made for key, one in made.items() if one.request_id < row.webhook_request_id
-        }
-        is_asked_again = earlier.pop(purchase.pk, None) is not None
+        first = made.of(purchase.pk)
+        is_asked_again = first is not None and first.request_id < row.webhook_request_id
         told = {
             (policy.version_id, used.limit): used for policy in applied for used in policy.attempts
         }
@@ -155,7 +178,7 @@ class Attempts:
             possible = []
             for start in self._starts(limited, purchase.root_id, row.decided_at):
                 counted = limited.since(start)
-                for one in earlier.values():
+                for one in made.before(row, start):
                     counted = counted.and_also(one)
                 used = counted.used
                 # An older row does not say whether the limit had frozen the card.
@@ -177,14 +200,14 @@ class Attempts:
             *(start for when, start in lifted if abs(when - at) <= _APART and start > surely),
         ]
 
-    def _made(self, root_id: str) -> dict[str, _RecordedAttempt]:
-        """The attempts of a chain of cards by their authorizations."""
+    def _chain(self, root_id: str) -> _Chain:
         if root_id not in self._chains:
             if len(self._chains) >= _MAX_CHAINS:
                 self._chains.clear()
             rows = fetch(_MADE, {"root": root_id, "without": [*WITHOUT_BOOKS]})
-            self._chains[root_id] = {
-                key: _RecordedAttempt(
+            self._chains[root_id] = _Chain(
+                _RecordedAttempt(
+                    key,
                     request_id,
                     MadeAttempt(
                         root_id,
@@ -196,7 +219,7 @@ class Attempts:
                     ),
                 )
                 for key, request_id, created, attempt, refused_by, *merchant in rows
-            }
+            )
         return self._chains[root_id]
 
     @cached_property

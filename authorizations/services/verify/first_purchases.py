@@ -50,7 +50,8 @@ def _sought(
     row: Decision, purchase: Authorization
 ) -> tuple[Decision, Sought, PurchaseContext] | None:
     """What a decision had to look for; None if nothing, or if it can't be read: others say so."""
-    if row.request is None or row.stand_in or row.reason in WITHOUT_BOOKS:
+    # A replayed answer has no position: what was there before it is not known.
+    if row.request is None or not row.position or row.reason in WITHOUT_BOOKS:
         return None
     try:
         versions = controls_of(policy["version"] for policy in row.policies)

@@ -423,6 +423,26 @@ def test_after_a_lost_commit_its_replay_freezes_the_card(lose: Any) -> None:
     assert_clean()
 
 
+def test_after_a_lost_commit_what_the_limit_declined_does_not_count_for_it(lose: Any) -> None:
+    limited(attempts=2, minutes=1)
+    assert [ADA.reason(100) for _ in range(2)] == ["approved"] * 2
+    then = replace(ADA, at=NOON + 30)
+    assert lose(then.event(then.purchase(100), "evt_lost"))() == ["written"]
+    assert Decision.objects.get(pk="evt_lost").reason == "attempt_limit_exceeded"
+    later = replace(ADA, at=NOON + 60)
+    assert [later.reason(100) for _ in range(3)] == ["approved"] * 2 + ["attempt_limit_exceeded"]
+    assert_clean()
+
+
+def test_others_may_be_made_before_an_answer_whose_commit_was_lost_is_replayed(lose: Any) -> None:
+    limited(attempts=2)
+    replay_all = lose(ADA.event(ADA.purchase(100), "evt_lost"))
+    assert ADA.reason(100) == "approved"
+    assert replay_all() == ["written"]
+    assert ADA.reason(100) == "attempt_limit_exceeded"
+    assert_clean()
+
+
 def test_a_replacement_goes_on_with_the_attempts_of_the_card_it_replaces() -> None:
     limited()
     new = Shopper(card_id="ic_new", cardholder_id="ich_ada", card={"replacement_for": "ic_ada"})

@@ -187,6 +187,16 @@ def test_stand_ins_approvals_count_once_they_are_replayed() -> None:
     assert [*differences(), *contradictions()] == []
 
 
+def test_an_answer_whose_commit_was_lost_says_what_was_known_then(lose: Any) -> None:
+    small()
+    replay_all = lose(ADA.event(ADA.purchase(4_000), "evt_first"))
+    assert ADA.reason(5_000) == "approved"
+    assert replay_all() == ["written"]
+    assert lose(ADA.event(ADA.purchase(9_000), "evt_known"))() == ["written"]
+    assert Decision.objects.get(pk="evt_known").approved
+    assert_clean()
+
+
 def test_an_increment_stays_within_the_amount_of_a_first_purchase() -> None:
     small()
     purchase = ADA.purchase(4_000)
