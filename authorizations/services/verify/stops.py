@@ -1,13 +1,20 @@
 """Checks what decisions name of operators' instructions against what was in force."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from authorizations.models import Decision, ExceptionUse, Instruction, PolicyVersion
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
+from authorizations.rules.basics.controls import (
+    Scope,
+    ScopeKind,
+    member_of,
+    reaches,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.values import DeclineReason
@@ -20,6 +27,9 @@ INSTRUCTIONS = "instructions"
 
 _APART = timedelta(minutes=1)
 """Around a beginning or an end, a decision may name it or not: commits under way, and clocks."""
+
+_COMMITTING = timedelta(minutes=10)
+"""After a row was written, decisions may not see it yet: a policy file gives thousands at once."""
 
 _WITHOUT_STOPS = {
     DeclineReason.MALFORMED_REQUEST,
@@ -60,6 +70,10 @@ class _Row(NamedTuple):
     def holds_surely(self, at: datetime) -> bool:
         return self.begins < at - _APART and (self.ends is None or at + _APART < self.ends)
 
+    def held_surely(self, at: datetime) -> bool:
+        """As `holds_surely`, of what a policy file may take a while to write."""
+        return self.begins < at - _COMMITTING and self.holds_surely(at)
+
 
 _OPEN = """
 SELECT
@@ -81,6 +95,15 @@ ORDER BY instruction.id
 """
 
 _SIZE = 500
+
+
+def _purchase_keys(policies: Iterable[dict[str, Any]]) -> set[str]:
+    """The keys of a purchase's scopes, as far as its policies were applied there or measured it."""
+    keys = {policy[name] for policy in policies for name in ("scope", "measured")}
+    members = [scope for scope in map(scope_of, keys) if scope.kind is ScopeKind.MEMBER]
+    for group_id, cardholder_id in map(member_of, members):
+        keys |= {f"group:{group_id}", f"cardholder:{cardholder_id}"}
+    return keys
 
 
 def verify_instructions() -> Iterator[Checked]:
@@ -106,8 +129,9 @@ class Stops:
     def differences(self, row: Decision) -> Iterator[Difference]:
         """What a decision of this desk keeps and was not in force, and the other way round.
 
-        A block is missed where it concerns the purchase. Own amounts, exclusions and exceptions are
-        not missed, nor what holds for a group: which one a card was in then is not on record here.
+        A block is missed where it concerns the purchase, own amounts and exclusions where a policy
+        was applied to a scope that they are of. Exceptions are not missed, nor freezes and blocks
+        of a group: which one a card was in then is not on record here.
         """
         if row.stand_in or row.reason in _WITHOUT_STOPS or not isinstance(row.context, dict):
             return
@@ -125,6 +149,7 @@ class Stops:
             for name, value in self._told_to(row, found).items():
                 if one.get(name) != value:
                     yield Difference(row.pk, f"{name} of instruction {id_}", one.get(name), value)
+        yield from self._unnamed(row)
         missing = {
             id_
             for key in self._scopes_of(row)
@@ -160,6 +185,25 @@ class Stops:
     @cached_property
     def _policy_of(self) -> dict[int, int]:
         return dict(PolicyVersion.objects.values_list("pk", "policy_id"))
+
+    def _unnamed(self, row: Decision) -> Iterator[Difference]:
+        """Own amounts and exclusions that held for a policy as it was applied without them."""
+        if not self._of_policies:
+            return
+        keys = _purchase_keys(row.policies)
+        for policy in row.policies:
+            policy_id = self._policy_of.get(policy["version"])
+            measured = scope_of(policy["measured"]).kind
+            named = {one["id"] for one in policy.get("overrides", [])}
+            for key in keys:
+                for id_ in self._of_policies.get((policy_id, key), ()):
+                    found = self._rows[id_]
+                    if "assigned" in found.told:
+                        is_its = found.told["assigned"] == policy["scope"]
+                    else:
+                        is_its = id_ not in named and reaches(scope_of(key).kind, measured)
+                    if is_its and found.held_surely(row.decided_at):
+                        yield Difference(row.pk, f"instruction {id_}", "none", "in force then")
 
     def _misuse(self, row: Decision, exceptions: Container[int]) -> Iterator[Difference]:
         """Where the exception that a decision names was not its own to use."""
@@ -204,6 +248,16 @@ class Stops:
                 told["card_id"] = scope_of(row.scope).id
                 told["waives"] = [_WAIVER | waiver for waiver in row.terms["waives"]]
             found[row.pk] = _Row(absent is _OF_STOP, row.scope, told, row.starts_at, ends)
+        return found
+
+    @cached_property
+    def _of_policies(self) -> dict[tuple[int | None, str], list[int]]:
+        """The own amounts and exclusions of each policy and scope."""
+        found: dict[tuple[int | None, str], list[int]] = defaultdict(list)
+        rows = Instruction.objects.filter(policy__isnull=False)
+        for id_, policy_id, scope in rows.values_list("pk", "policy_id", "scope"):
+            if id_ in self._rows:  # else it was written since they were read
+                found[policy_id, scope].append(id_)
         return found
 
     @cached_property

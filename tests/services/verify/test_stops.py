@@ -6,9 +6,18 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from authorizations.models import Decision, Lifting, OpenInstruction
+from authorizations.models import (
+    Assignment,
+    Card,
+    Cardholder,
+    Decision,
+    Instruction,
+    Lifting,
+    OpenInstruction,
+    Policy,
+)
 from authorizations.rules.basics.controls import Scope, ScopeKind
-from authorizations.services.policies import stops
+from authorizations.services.policies import exclusions, own_amounts, stops
 from tests.support.damage import damage, rewrite
 from tests.support.desk import Shopper, in_force
 from tests.support.verification import contradictions
@@ -93,6 +102,62 @@ def test_a_decision_that_names_what_began_long_after_it_is_found(operator: User)
     assert contradictions() == [
         f"evt_frozen: instruction {stop.pk} is in force; expected none then"
     ]
+
+
+@pytest.fixture
+def known() -> None:
+    """Ada's card, which nothing was asked about yet."""
+    Card.objects.create(pk="ic_ada", cardholder=Cardholder.objects.create(pk="ich_ada"))
+
+
+@pytest.mark.usefixtures("known")
+def test_an_own_amount_that_a_decision_was_made_without_is_found(operator: User) -> None:
+    policy, card = Policy.objects.get(), Scope(ScopeKind.CARD, "ic_ada")
+    own = own_amounts.give(card, policy, "monthly", by=operator, reason="Trip", amount=5)
+    rewrite(own, starts_at=own.starts_at - HOUR)
+    ADA.asks(100, event_id="evt_own")
+    assert contradictions() == []
+    row = Decision.objects.get(pk="evt_own")
+    damage(
+        row, policies=[{k: v for k, v in one.items() if k != "overrides"} for one in row.policies]
+    )
+    assert contradictions() == [f"evt_own: instruction {own.pk} is none; expected in force then"]
+    rewrite(own, starts_at=timezone.now() - timedelta(minutes=5))
+    assert contradictions() == []  # as an import may have taken so long
+
+
+@pytest.mark.usefixtures("known")
+def test_of_own_amounts_those_are_missed_that_reach_what_was_measured(operator: User) -> None:
+    policy, holder = Policy.objects.get(), Cardholder.objects.get()
+    policy.assignments.all().delete()
+    to_holder = Assignment.objects.create(policy=policy, cardholder=holder)
+    card = Assignment.objects.create(policy=policy, card_id="ic_ada")
+    for kind, id_ in ((ScopeKind.CARD, "ic_ada"), (ScopeKind.CARDHOLDER, "ich_ada")):
+        scope = Scope(kind, id_)
+        own = own_amounts.give(scope, policy, "monthly", by=operator, reason="Trip", raise_by=5)
+        rewrite(own, starts_at=own.starts_at - HOUR)
+    assert ADA.reason(100) == "approved"
+    card.delete()
+    assert ADA.reason(100) == "approved"
+    to_holder.delete()
+    assert ADA.reason(100) == "no_policy"
+    assert contradictions() == []
+
+
+@pytest.mark.usefixtures("known")
+def test_an_exclusion_that_a_decision_was_made_without_is_found(operator: User) -> None:
+    policy, card = Policy.objects.get(), Scope(ScopeKind.CARD, "ic_ada")
+    other = in_force("Other", unlimited=True)
+    ADA.asks(100, event_id="evt_in")
+    left_out = exclusions.leave_out(policy, PROGRAM, card, by=operator, reason="Trip")
+    assert left_out.lost == 0
+    row = Instruction.objects.get()
+    rewrite(row, starts_at=row.starts_at - HOUR)
+    assert contradictions() == [f"evt_in: instruction {row.pk} is none; expected in force then"]
+    rewrite(row, policy_id=other.pk)
+    assert contradictions() == [f"evt_in: instruction {row.pk} is none; expected in force then"]
+    rewrite(row, terms={"assigned": "card:ic_ada"})
+    assert contradictions() == []
 
 
 def test_a_reason_that_was_changed_afterwards_is_found(operator: User) -> None:
