@@ -296,12 +296,13 @@ def _let_through(kept: FindingWindow) -> int:
 
 
 def _failed_limits(decision: Decision) -> list[Check]:
-    """The limits that an exception waived; none of a trace that can't be read."""
+    """The limits on usage that an exception waived; none of a trace that can't be read."""
     try:
         trace = codec.trace(decision.trace)
     except codec.DAMAGED:
         return []
-    return [check for check in trace if check.figures and not check.passed]
+    failed = (check for check in trace if not check.passed)
+    return [check for check in failed if check.figures and not check.figures.of_attempts]
 
 
 def _same_limit(figures: LimitFigures) -> LimitFigures:

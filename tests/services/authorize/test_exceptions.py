@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -30,12 +31,13 @@ from authorizations.services.stand_in.local_copy_refresh import renew_cards, ren
 from authorizations.services.stand_in.replay_one import Replayed
 from authorizations.services.store.plans import drive
 from authorizations.wire import events
+from simulator.stripe.sample_lives import force_capture
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.services.authorize.test_group import within_a_transaction
 from tests.services.authorize.test_races import at_once
 from tests.support.damage import damage
 from tests.support.desk import Shopper, deliver, in_force, republish
-from tests.support.lifecycle import Told
+from tests.support.lifecycle import Told, card_of
 from tests.support.spool import delivery_of
 from tests.support.verification import contradictions, differences, redecided
 
@@ -421,6 +423,22 @@ def test_what_goes_over_by_it_is_no_finding_and_what_goes_beyond_is(allow: Any) 
     found = Finding.objects.get(kind="limit_exceeded")
     assert found.amount == 1_000
     assert "is exceeded by €10.00 beside what exceptions let through" in found.description
+    assert_clean()
+
+
+def test_over_a_limit_on_attempts_it_lets_no_purchase_through_a_limit_that_counts_these(
+    team: Any, allow: Any
+) -> None:
+    once = {"interval": "daily"}
+    limits = [{"key": "visits", "count": 1, **once}, {"key": "tries", "attempts": 1, **once}]
+    republish(team, spending_limits=[*LIMITS, *limits])
+    waives = {"count_limit_exceeded": "visits", "attempt_limit_exceeded": "tries"}
+    allow(*(Waiver(reason, team.pk, limit) for reason, limit in waives.items()))
+    assert [ADA.reason(100) for _ in range(2)] == ["approved"] * 2
+    event = force_capture(card_of(ADA), amount=100, at=ADA.at, chance=Random(1))
+    assert deliver(event).status_code == 200
+    found = Finding.objects.get(kind="limit_exceeded")
+    assert "is exceeded by 1 beside what exceptions let through" in found.description
     assert_clean()
 
 
