@@ -117,3 +117,17 @@ def test_a_card_gets_its_own_number(operator: Client, policy: Policy) -> None:
     assert "All-time limit of 5 attempts" in html
     assert "5 attempts instead of 3 attempts" in html
     assert "5 attempts instead of" in operator.get(LIST).content.decode()
+
+
+def test_an_own_number_does_not_sleep_where_the_limit_stays(
+    operator: Client, policy: Policy
+) -> None:
+    ADA.asks(0)
+    url = f"{LIST}own/?scope=card:ic_ada&policy={policy.pk}&limit=tries"
+    operator.post(url, {"how": "set", "amount": "5", "reason": "Event"})
+    change = pages.change_url(policy)
+    sent = as_shown(operator, change) | {f"{LIMITS}-0-attempts": "4"}
+    assert operator.post(change, sent).status_code == 302
+    assert policy.versions.count() == 2
+    gone = operator.post(change, as_shown(operator, change) | {f"{LIMITS}-0-DELETE": "on"})
+    assert "1 own amount sleeps" in str(errors(gone))

@@ -208,7 +208,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             gained=changed.gained,
             lost=changed.lost,
             begun=published.begun,
-            asleep=own_amounts.asleep(policy, limits_before, then.spending_limits),
+            asleep=own_amounts.asleep(policy, limits_before, then.limits),
             beside=beside if published.is_new else "",
         )
         add_messages(request, before, published)

@@ -24,6 +24,7 @@ from authorizations.rules.basics.filters import (
     MerchantSet,
 )
 from authorizations.rules.basics.merchant_entries import merchants
+from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.basics.parsing import (
     amount,
     category,
@@ -48,6 +49,8 @@ PERIODS = tuple(interval for interval in Interval if interval is not Interval.FU
 _YEAR_STARTS = "01-01"
 OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
 MEASURES = ("amount", "count", "attempts")
+MOST = {"amount": MAX_AMOUNT, "count": MAX_COUNT, "attempts": MAX_ATTEMPTS}
+"""The largest figure of a limit, by what it measures."""
 BEGINNINGS = ("month_starts", "year_starts")
 _EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
 _USES = ("card_presences", "authorization_methods")

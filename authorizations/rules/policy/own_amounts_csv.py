@@ -15,7 +15,7 @@ from authorizations.rules.basics.fields import nearest, quoted
 from authorizations.rules.basics.money import parse_money
 from authorizations.rules.basics.parsing import instant, masked_text, stripe_id, text
 from authorizations.rules.policy.document import NAME_LENGTH
-from authorizations.rules.policy.document_limits import MAX_COUNT, limit_key
+from authorizations.rules.policy.document_limits import MOST, limit_key
 from authorizations.rules.policy.policy_file import REASON_LENGTH
 
 COLUMNS = ("card", "policy", "limit", "amount", "raise_by", "until", "reason")
@@ -65,7 +65,7 @@ class InvalidTableError(Exception):
 
 
 def figure(line: AmountLine, limit: LimitControl) -> int:
-    """The figure in the limit's unit: the smallest of its currency, or purchases.
+    """The figure in the limit's unit: the smallest of its currency, purchases or attempts.
 
     Raises ValueError with one sentence.
     """
@@ -76,9 +76,10 @@ def figure(line: AmountLine, limit: LimitControl) -> int:
     elif line.written.isascii() and line.written.isdecimal() and len(line.written) < 8:
         found = int(line.written)
     else:
-        raise ValueError("This limit counts purchases: give a whole number, such as 5.")
-    if limit.amount is None and found > MAX_COUNT:
-        raise ValueError(f"Give at most {MAX_COUNT:,} purchases.")
+        what = "purchases" if limit.attempts is None else "attempts"
+        raise ValueError(f"This limit counts {what}: give a whole number, such as 5.")
+    if line.how == "amount" and found > (most := MOST[limit.measure]):
+        raise ValueError(f"Give at most {most:,}.")
     if line.how == "raise_by" and not found:
         raise ValueError("Give what to add; 0 changes nothing.")
     return found

@@ -25,6 +25,7 @@ from authorizations.rules.basics.controls import (
 )
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document import controls
+from authorizations.rules.policy.document_limits import MOST
 from authorizations.rules.policy.policy_file import ListedOverride
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.policies import exception_limits, scopes, stops
@@ -133,8 +134,10 @@ def give(
         raise StopError("For every card, change the policy itself.")
     if (amount is None) == (raise_by is None):
         raise StopError("Give an amount, or what to add to it: one of them.")
-    if not 0 <= (amount or raise_by or 0) <= MAX_AMOUNT or raise_by == 0:
-        raise StopError("Give a figure that is not negative, and not too large.")
+    most = MAX_AMOUNT if amount is None else MOST[limit.measure]
+    if not 0 <= (amount or raise_by or 0) <= most or raise_by == 0:
+        at_most = "" if most == MAX_AMOUNT else f": at most {most:,}"
+        raise StopError(f"Give a figure that is not negative, and not too large{at_most}.")
     # Attempts are those of each card, whatever the policy is assigned to.
     if limit.attempts is None and not is_measured_at(policy, scope):
         raise StopError(NOT_MEASURED)

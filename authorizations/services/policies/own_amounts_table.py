@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from authorizations.models import Card, Instruction, Policy
 from authorizations.rules.basics.controls import LimitControl, Scope, ScopeKind
@@ -155,11 +156,10 @@ def _outdone(
     current: Sequence[_Read], said: Mapping[Said, list[int]], in_force: QuerySet[Instruction]
 ) -> Iterator[LineProblem]:
     """Amounts that are in force, but do not hold as a newer one is too."""
+    begun = in_force.filter(starts_at__lte=Now()).order_by("pk")
     newest = {
         (policy, scope, own_amounts.about(terms)): key
-        for key, policy, scope, terms in in_force.order_by("pk").values_list(
-            "pk", "policy__name", "scope", "terms"
-        )
+        for key, policy, scope, terms in begun.values_list("pk", "policy__name", "scope", "terms")
         if "amount" in terms
     }
     for line, own in current:

@@ -121,6 +121,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 EURO = LimitControl(Interval.MONTHLY, amount=50_000, currency="eur")
 YEN = LimitControl(Interval.MONTHLY, amount=50_000, currency="jpy")
 COUNT = LimitControl(Interval.DAILY, count=5)
+TRIES = LimitControl(Interval.DAILY, attempts=5)
 FUNDS = LimitControl(Interval.FUNDS, amount=0, currency="eur")
 
 
@@ -151,6 +152,8 @@ def test_figures_are_written_as_on_the_pages(
         ("amount", "=A1", EURO, "in figures"),
         ("amount", "5.0", COUNT, "whole number, such as 5"),
         ("amount", "9999999", COUNT, "at most 1,000,000"),
+        ("amount", "1001", TRIES, "at most 1,000"),
+        ("amount", "5.0", TRIES, "This limit counts attempts"),
         ("raise_by", "0", EURO, "0 changes nothing"),
         ("amount", "5", FUNDS, "funds, which have no own amount"),
     ],

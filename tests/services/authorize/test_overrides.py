@@ -184,11 +184,18 @@ def test_it_grants_nothing_by_itself(operator: User) -> None:
         ("monthly", {"amount": 1, "raise_by": 1}, "one of them"),
         ("monthly", {"amount": -1}, "not negative"),
         ("monthly", {"raise_by": 0}, "not negative"),
+        ("visits", {"amount": 1_000_001}, "at most 1,000,000"),
+        ("tries", {"amount": 1_001}, "at most 1,000"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    give: Any, key: str, figures: dict[str, int], sentence: str
+    policy: Policy, give: Any, key: str, figures: dict[str, int], sentence: str
 ) -> None:
+    others = [
+        {"key": "visits", "count": 5, "interval": "daily"},
+        {"key": "tries", "attempts": 5, "interval": "daily"},
+    ]
+    republish(policy, spending_limits=[*_LIMITS, *others])
     with pytest.raises(StopError, match=sentence):
         give(CARD, key, **figures)
     assert not Instruction.objects.exists()

@@ -170,3 +170,10 @@ def test_an_amount_that_a_newer_one_outdoes_is_not_taken_for_in_force(team: Poli
     own_amounts.give(card, team, "monthly", by=None, reason="More", raise_by=10_000)
     newer = "ic_1,Team,monthly,100,,,Less"
     assert not import_own_amounts(table(newer)).own_amounts
+
+
+def test_one_that_begins_later_outdoes_nothing_yet(team: Policy) -> None:
+    import_own_amounts(table(LYON))
+    card, tomorrow = Scope(ScopeKind.CARD, "ic_1"), datetime.now(UTC) + timedelta(days=1)
+    own_amounts.give(card, team, "monthly", by=None, reason="Less", amount=10_000, begins=tomorrow)
+    assert import_own_amounts(table(LYON)).in_force == 1
