@@ -20,13 +20,12 @@ class Tenure(NamedTuple):
         """Whether it has begun and not ended, whatever others do."""
         return self.begins <= at and (self.ends is None or at < self.ends)
 
-    def beats(self, other: "Tenure") -> bool:
-        """Whether it is in force where both hold: the one that began last, then the number."""
-        return (self.begins, self.number) > (other.begins, other.number)
-
 
 def in_force_at(tenures: Sequence[Tenure], at: datetime) -> Tenure | None:
-    """The one in force at an instant; None before the first begins."""
+    """The one in force at an instant, of those that hold the one that began last, then by number.
+
+    None before the first begins.
+    """
     holding = [one for one in tenures if one.holds(at)]
     return max(holding, key=lambda one: (one.begins, one.number), default=None)
 

@@ -25,7 +25,7 @@ _BATCH = 1_000  # rows of a statement
 
 
 def in_force() -> QuerySet[Instruction]:
-    """The exclusions that hold now, by this server's clock."""
+    """The exclusions that hold now, by the database's clock."""
     return stops.holding().filter(kind=Instruction.Kind.EXCLUSION)
 
 

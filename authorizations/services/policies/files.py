@@ -25,6 +25,7 @@ from authorizations.models import (
 )
 from authorizations.rules.basics.controls import (
     Interval,
+    LimitControl,
     Scope,
     ScopeKind,
     member_of,
@@ -153,17 +154,13 @@ def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
 
 
 def _exported_funds() -> Iterator[dict[str, Any]]:
-    """Every entry of funds whose limit is there, the oldest first.
+    """Every entry of funds whose limit is there and measures its scope, the oldest first.
 
     Those of a card that turned out to replace another are entries of the first of its chain, too.
     """
     names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
-    limits = {
-        (policy.pk, limit.key, limit.currency)
-        for policy in Policy.objects.select_related("current_version")
-        for limit in own_amounts.limits_of(policy)
-        if limit.interval is Interval.FUNDS
-    }
+    limits = _limits_by_key()
+    measured = cache(own_amounts.measured_kinds)
     replacing = set(Card.objects.exclude(root=F("pk")).values_list("pk", flat=True))
     for entry in FundEntry.objects.select_related("policy").order_by("pk"):
         scope = scope_of(entry.scope)
@@ -176,7 +173,10 @@ def _exported_funds() -> Iterator[dict[str, Any]]:
                 continue
             about = {"group": names[group_id]}
             about |= {"cardholder": cardholder_id} if cardholder_id else {}
-        if (entry.policy_id, entry.limit_key, entry.currency) not in limits:
+        limit = limits.get((entry.policy_id, entry.limit_key))
+        if limit is None or (limit.interval, limit.currency) != (Interval.FUNDS, entry.currency):
+            continue
+        if scope.kind not in measured(entry.policy):  # a file can't add there
             continue
         yield {
             "policy": entry.policy.name,
@@ -220,15 +220,23 @@ def _once(entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _exported_amounts() -> Iterator[dict[str, Any]]:
-    """The own amounts that hold for a limit as it is now, where it is assigned; oldest first."""
-    names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
-    limits = {
-        (policy.pk, limit.about): limit
+def _limits_by_key() -> dict[tuple[int, str], LimitControl]:
+    """The limits of each policy as a file names them, those of planned versions too.
+
+    Of two with one key that of the policy without its plans.
+    """
+    return {
+        (policy.pk, limit.key): limit
         for policy in Policy.objects.select_related("current_version")
         for version in planned.versions_to_come(policy)
         for limit in controls(version.document).limits
     }
+
+
+def _exported_amounts() -> Iterator[dict[str, Any]]:
+    """The own amounts that hold for a limit as it is now, where it is assigned; oldest first."""
+    names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+    limits = _limits_by_key()
     measured = cache(own_amounts.measured_kinds)
 
     def is_measured(policy: Policy, kind: ScopeKind) -> bool:
@@ -237,18 +245,20 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
     for row in own_amounts.given().select_related("policy").order_by("pk"):
         scope, terms = scope_of(row.scope), row.terms
         target = names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
-        about = (row.policy_id, own_amounts.about(terms))
         # A file can't give an amount to a limit that its policy does not have, or that measures
         # the scope nowhere.
-        if target is None or row.policy is None or about not in limits:
+        if target is None or row.policy is None:
             continue
-        if limits[about].attempts is None and not is_measured(row.policy, scope.kind):
+        limit = limits.get((row.policy.pk, terms["limit"]))
+        if limit is None or limit.about != own_amounts.about(terms):
+            continue
+        if limit.attempts is None and not is_measured(row.policy, scope.kind):
             continue
         found = {"policy": row.policy.name, "limit": row.terms["limit"], scope.kind.value: target}
         if "raise_by" in row.terms:
             found["raise_by"] = row.terms["raise_by"]
         else:
-            found[limits[about].measure] = row.terms["amount"]
+            found[limit.measure] = row.terms["amount"]
         if row.starts_at > timezone.now():
             found["from"] = _instant(row.starts_at)
         if row.ends_at:
@@ -314,8 +324,9 @@ def import_policies(
 
     Policies come into force together. Then cards get theirs and change groups, locks.CHUNK at a
     time, because purchases on them wait. Assignments are removed last, so that no card is without
-    its policies meanwhile. If it is interrupted, running it again does the rest: also by
-    UnfinishedImportError, or GoneError where what it names is renamed or deleted meanwhile.
+    its policies meanwhile; whoever they leave out stays so until then. If it is interrupted,
+    running it again does the rest: also by UnfinishedImportError, or GoneError where what it names
+    is renamed or deleted meanwhile.
     """
     file = plan.checked(written)
     unseen = plan.unseen(file)
@@ -380,14 +391,21 @@ def _by_chunks(file: PolicyFile, changes: Changes, author: User | None) -> Chang
     own_amounts.follow(changes.own_amounts, changes.ended_amounts, by=author)
     if changes.funds:
         changes = replace(changes, funds=tuple(_enter(file, author)))
-    for chunk in locks.in_chunks(changes.unassigned):
+    for target in changes.unassigned:
+        if target.kind is not ScopeKind.CARD:  # of one card nobody is left out
+            # Those of a group that is gone are gone with it.
+            is_group = target.kind is ScopeKind.GROUP
+            its = {"group__name": target.target} if is_group else _scope(target)
+            with transaction.atomic():
+                rows = Assignment.objects.filter(policy__name=target.policy, **its)
+                for row in rows.select_related("policy"):
+                    exclusions.end_at(row.policy, [row.scope], by=author)
+                rows.delete()
+    for chunk in locks.in_chunks(at for at in changes.unassigned if at.kind is ScopeKind.CARD):
         with transaction.atomic():
             for target in _on_roots(chunk):
-                rows = Assignment.objects.filter(policy__name=target.policy)
-                # Those of a group that is gone are gone with it.
-                is_group = target.kind is ScopeKind.GROUP
-                its = {"group__name": target.target} if is_group else _scope(target)
-                rows.filter(**its).delete()
+                rows = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
+                rows.delete()
     touched = [*changes.assigned, *(target for _, target in changes.each_changes)]
     for policy in Policy.objects.filter(name__in={target.policy for target in touched}):
         counting_ahead.begin(policy)
@@ -457,12 +475,15 @@ def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
                         listed.limit,
                         scope,
                         listed.amount,
+                        currency=change.currency,
                         by=author,
                         reference=listed.reference,
                         reason=listed.reason,
                         is_import=True,
                     )
-                except StopError as wrong:  # such as more to be taken out than is left
+                except funds.EnteredBeforeError:  # by another import, or by hand
+                    continue
+                except StopError as wrong:  # such as more to be taken out than is left by now
                     raise InvalidPolicyError([Problem(listed.path, str(wrong))]) from wrong
                 yield change
 

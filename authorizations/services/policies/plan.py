@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from django.utils import timezone
 
@@ -64,6 +64,10 @@ from authorizations.services.policies.changes import (
     Target,
 )
 from authorizations.services.policies.names import ByName, GoneError
+from authorizations.services.policies.stops import StopError
+
+_Pot: TypeAlias = tuple[str, str, str, str]
+"""The policy, the limit's key, the key of the scope, and the currency."""
 
 
 class UnseenIds(NamedTuple):
@@ -208,13 +212,15 @@ def _problem_at(paths: Sequence[Path], message: str) -> Problem:
     return Problem(paths[0], f"{message} {entries} the same problem." if more else message)
 
 
-def _limits_then(file: PolicyFile) -> dict[str, dict[str, LimitControl]]:
+def _limits_then(file: PolicyFile, also: Iterable[str] = ()) -> dict[str, dict[str, LimitControl]]:
     """The limits by key of each policy that own amounts name, with the file's policies in force.
 
     Those of planned versions too; of two with one key those of the policy without its plans.
+    `also` names further policies.
     """
     listed = {str(normal["name"]) for normal in file.policies}
-    others = {own.policy for own in file.of_limits} - (file.names - file.planning) - listed
+    named = {*also, *(own.policy for own in file.of_limits)}
+    others = named - (file.names - file.planning) - listed
     policies = Policy.objects.filter(name__in=others).select_related("current_version")
     documents = [
         (policy.name, version.document)
@@ -286,6 +292,7 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         if target in before and target.each != before[target].each
     ]
     others = {target for target in there - wanted if target.policy in file.names}
+    unassigned = () if file.assignments is None else tuple(sorted(others))
     own = _own_amounts(file, roots)
     ended_amounts = own.get("ended_amounts", ())
     policies = tuple(_policy_changes(file, ended_amounts))
@@ -296,14 +303,14 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         ended_plans=ended_plans,
         groups=tuple(_group_changes(file, roots)),
         assigned=tuple(sorted(wanted - there)),
-        unassigned=() if file.assignments is None else tuple(sorted(others)),
+        unassigned=unassigned,
         each_changes=tuple(each_changes),
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
         stops=tuple(new_stops(file)),
-        funds=tuple(new_funds(file)),
+        funds=tuple(_checked_funds(file)),
         **own,
-        **_left_out(file, roots),
+        **_left_out(file, roots, unassigned),
     )
     return replace(found, grants=_grants_changed(found, there))
 
@@ -327,7 +334,10 @@ def _grants_changed(changes: Changes, there: set[Target]) -> grants.GrantDiffere
 
 
 def new_stops(file: PolicyFile) -> Iterator[StopChange]:
-    """Those that were never made, and have not ended: one that was lifted is not made again."""
+    """Those that were never made, and have not ended: one that was lifted is not made again.
+
+    Raises InvalidPolicyError where a reference is that of another kind of instruction.
+    """
     if not file.stops:
         return
     now = time()
@@ -336,7 +346,7 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
     policies = dict(Policy.objects.values_list("name", "pk"))
     columns = ("reference", "kind", "scope", "terms", "ends_at", "reason")
     rows = list(Instruction.objects.values_list(*columns))
-    references = {reference for reference, *_ in rows if reference}
+    references = {reference: kind for reference, kind, *_ in rows if reference}
     told = {
         (kind, scope, _terms_text(terms), ends and int(ends.timestamp()), reason)
         for reference, kind, scope, terms, ends, reason in rows
@@ -348,6 +358,11 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
         kind = Instruction.Kind.BLOCK if listed.terms else Instruction.Kind.FREEZE
         if isinstance(listed, ListedException):
             kind = Instruction.Kind.EXCEPTION
+        if references.get(listed.reference, kind) != kind:
+            what = Instruction.Kind(references[listed.reference]).label.lower()
+            message = f"{quoted(listed.reference)} refers to another kind of instruction already"
+            problem = Problem((*listed.path, "reference"), f"{message} ({what}): choose another.")
+            raise InvalidPolicyError([problem])
         terms = dict(listed.terms)
         if "waives" in terms:
             terms["waives"] = purchase_exceptions.waivers_by_id(terms["waives"], policies.get)
@@ -359,17 +374,49 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
 
 
 def new_funds(file: PolicyFile) -> Iterator[FundsChange]:
-    """The entries that their pots do not have, by their references.
+    """The entries that their pots do not have, by their references."""
+    for change, _ in _entries(file):
+        yield change
 
-    Raises InvalidPolicyError where more is taken out than is left.
+
+def _checked_funds(file: PolicyFile) -> Iterator[FundsChange]:
+    """The same. Raises InvalidPolicyError where the limit does not measure the scope once the file
+    is imported, and where more is taken out than is left.
     """
+    entries = list(_entries(file))
+    measured = _measured_then(file) if entries else {}
+    groups = {group.name for group in file.groups}
+    groups.update(CardGroup.objects.values_list("name", flat=True) if entries else ())
+    unmeasured: dict[str, list[Path]] = defaultdict(list)
+    for change, (policy, _, scope, _) in entries:
+        if change.listed.kind is ScopeKind.GROUP and change.listed.target not in groups:
+            continue  # it was deleted meanwhile, which the import tells
+        if scope_of(scope).kind not in measured[policy]:
+            unmeasured[policy].append((*change.listed.path, change.listed.kind.value))
+    if unmeasured:
+        raise InvalidPolicyError(
+            [_problem_at(paths, funds.NOT_MEASURED) for paths in unmeasured.values()]
+        )
+    taken = {pot: change for change, pot in entries if change.listed.amount < 0}
+    left = _left_of_pots(taken, _limits_then(file)) if taken else {}
+    for change, pot in entries:
+        amount = change.listed.amount
+        if pot in left:
+            if amount < 0 and left[pot] + amount < 0:
+                message = funds.too_little(left[pot], change.currency)
+                raise InvalidPolicyError([Problem((*change.listed.path, "amount"), message)])
+            left[pot] += amount
+        yield change
+
+
+def _entries(file: PolicyFile) -> Iterator[tuple[FundsChange, _Pot]]:
+    """The entries to make, each with its pot."""
     if not file.funds:
         return
     roots, limits = _roots(file), _limits_then(file)
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     columns = ("policy__name", "limit_key", "scope", "currency", "reference")
     there = set(FundEntry.objects.values_list(*columns))
-    left: dict[tuple[str, ...], int] = {}
     for listed in file.funds:
         by_kind = {ScopeKind.CARD: roots, ScopeKind.GROUP: groups}.get(listed.kind, {})
         target = by_kind.get(listed.target, listed.target)
@@ -378,16 +425,25 @@ def new_funds(file: PolicyFile) -> Iterator[FundsChange]:
             scope = scope_key(member_scope(target, listed.member))
         limit = _limit_then(limits, listed)
         pot = (listed.policy, listed.limit, scope, limit.currency)
-        if (*pot, listed.reference) in there:
-            continue
-        if pot not in left:
-            policy = Policy.objects.filter(name=listed.policy).first()
-            left[pot] = funds.left(policy, limit, scope_of(scope)) if policy else 0
-        if left[pot] + listed.amount < 0:
-            message = funds.too_little(left[pot], limit.currency)
-            raise InvalidPolicyError([Problem((*listed.path, "amount"), message)])
-        left[pot] += listed.amount
-        yield FundsChange(listed, limit.currency)
+        if (*pot, listed.reference) not in there:
+            yield FundsChange(listed, limit.currency), pot
+
+
+def _left_of_pots(
+    taken: Mapping[_Pot, FundsChange], limits: Mapping[str, Mapping[str, LimitControl]]
+) -> dict[_Pot, int]:
+    """What is left of these pots. Raises InvalidPolicyError while that is being counted."""
+    policies = {policy.name: policy for policy in Policy.objects.all()}
+    left: dict[_Pot, int] = {}
+    for pot, change in taken.items():
+        name, key, scope, _ = pot
+        try:
+            policy = policies.get(name)
+            left[pot] = funds.left(policy, limits[name][key], scope_of(scope)) if policy else 0
+        except StopError as wrong:
+            problem = Problem((*change.listed.path, "amount"), str(wrong))
+            raise InvalidPolicyError([problem]) from wrong
+    return left
 
 
 def _terms_text(terms: dict[str, Any]) -> str:
@@ -417,25 +473,32 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
         else:
             new.append(change)
     named = file.names | {own.policy for own in file.overrides}
-    measured = [_measured_then(one) for one in (PolicyFile(), file)]
+    others = [said for said, keys in there.items() if said.policy in named and not kept & {*keys}]
+    now_and_then = PolicyFile(), file
+    limits_there = [_limits_then(one, {said.policy for said in others}) for one in now_and_then]
+    measured = [_measured_then(one) for one in now_and_then]
 
     def can_be_said(said: own_amounts.Said) -> bool:
-        """Whether its limit measures its scope somewhere, now or after the import."""
+        """Whether it has a limit, which measures its scope somewhere, now or after the import."""
+        about = own_amounts.about(json.loads(said.terms))
+        key, _, _, is_of_attempts = about
+        found = [its[said.policy].get(key) for its in limits_there if said.policy in its]
+        if not any(limit and limit.about == about for limit in found):
+            return False
         kinds = set[ScopeKind]().union(*(one[said.policy] for one in measured))
-        is_of_attempts = "attempts" in json.loads(said.terms)
         return is_of_attempts or any(reaches(scope_of(said.scope).kind, kind) for kind in kinds)
 
-    ended = {
-        pk
-        for said, keys in there.items()
-        if said.policy in named and can_be_said(said)
-        for pk in keys
-    } - kept
+    ended = {pk for said in others if can_be_said(said) for pk in there[said]}
     return {"own_amounts": tuple(new), "ended_amounts": tuple(sorted(ended))}
 
 
-def _left_out(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
-    """The exclusions to make, and those to end: others of the policies that are assigned."""
+def _left_out(
+    file: PolicyFile, roots: Mapping[str, str], unassigned: Sequence[Target]
+) -> dict[str, Any]:
+    """The exclusions to make, and those to end: others of the policies that are assigned.
+
+    Those from what is unassigned end with it.
+    """
     if file.assignments is None:
         return {}
     now = time()
@@ -469,7 +532,13 @@ def _left_out(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
             assigned = Target(at.policy, at.kind, at.target)
             new.append(ExclusionChange(assigned, listed, target))
     named = file.names | {at.policy for at in file.assignments}
-    ended = {pk for said, keys in there.items() if said[0] in named for pk in keys} - kept
+    going = {(at.policy, key(at.kind, at.target)) for at in unassigned}
+    ended = {
+        pk
+        for said, keys in there.items()
+        if said[0] in named and said[:2] not in going
+        for pk in keys
+    } - kept
     return {"exclusions": tuple(new), "ended_exclusions": tuple(sorted(ended))}
 
 
@@ -600,7 +669,7 @@ def _plan_changes(
     replaced = {change.name for change in policies}
     there: dict[tuple[str, int], list[tuple[object, PlannedVersion]]] = defaultdict(list)
     plans = PlannedVersion.objects.open().filter(policy__name__in=file.planning)
-    for plan in plans.select_related("version", "policy").order_by("begins_at", "version"):
+    for plan in plans.select_related("version", "policy").order_by("begins_at", "version_id"):
         begins = int(plan.begins_at.timestamp())
         if begins <= now and plan.policy.name in replaced:
             continue  # what is published now is in force after it
@@ -632,7 +701,7 @@ def _plan_changes(
             before, owner = current.get(one.policy), owners.get(one.policy)
             asleep = NONE_ASLEEP
             if owner and before:
-                limits = [controls(said).spending_limits for said in (before, one.normal)]
+                limits = [controls(said).limits for said in (before, one.normal)]
                 asleep = own_amounts.asleep(owner, *limits, but=ended_amounts)
             new.append(PlanChange(one, before, asleep))
     ended = [

@@ -56,7 +56,7 @@ class Waivable(NamedTuple):
 
 
 def in_force() -> QuerySet[Instruction]:
-    """The exceptions that hold now and are unused, by this server's clock."""
+    """The exceptions that hold now and are unused, by the database's clock."""
     return stops.holding().filter(kind=Instruction.Kind.EXCEPTION)
 
 

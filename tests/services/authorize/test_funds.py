@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from authorizations.models import Card, CardGroup, Decision, FundEntry, Policy, PotSum, Usage
 from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope
 from authorizations.services.policies import funds
+from authorizations.services.policies.planned import PlannedTimes
+from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
 from authorizations.services.queries import remaining
 from tests.services.authorize.test_races import at_once
 from tests.support.damage import damage
-from tests.support.desk import Shopper, in_force, republish
+from tests.support.desk import Shopper, in_force, republish, says
 from tests.support.lifecycle import Told
 from tests.support.verification import contradictions, differences, redecided
 
@@ -240,6 +243,31 @@ def test_decisions_keep_the_pot_by_value_and_what_it_had_is_checked(enter: Any) 
     damage(entry, entered_at=entry.entered_at - timedelta(minutes=5))
     missing = "pot pot of card:ic_ada is (0, 0); expected (1000,"
     assert any(found.startswith(f"evt_pot: {missing}") for found in contradictions())
+
+
+def test_a_decision_by_a_version_that_is_not_there_is_found(enter: Any) -> None:
+    enter(1_000)
+    ADA.asks(400, event_id="evt_pot")
+    row = Decision.objects.get(pk="evt_pot")
+    [named] = row.policies
+    damage(row, policies=[named | {"version": 987_654_321}])
+    found = contradictions()
+    assert "evt_pot: policy version 987654321 is in force; expected not then" in found
+
+
+def test_funds_can_be_moved_while_a_planned_version_without_them_is_in_force(
+    policy: Policy, enter: Any
+) -> None:
+    enter(1_000)
+    soon = timezone.now() + timedelta(hours=1)
+    without = says(policy) | {"unlimited": True, "spending_limits": []}
+    publish(without, author=None, policy=policy, times=PlannedTimes(ends_at=soon))
+    assert ADA.reason(5_000) == "approved"
+    enter(7_000)
+    with pytest.raises(StopError, match=r"Only €30\.00"):
+        enter(-3_001)
+    assert PotSum.objects.get().amount == 8_000
+    assert_clean()
 
 
 def test_a_pot_that_is_not_the_sum_of_its_entries_is_found(enter: Any) -> None:

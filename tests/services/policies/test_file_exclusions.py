@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from authorizations.models import Instruction, Lifting
+from authorizations.models import Assignment, Instruction, Lifting
 from authorizations.rules.policy.document import InvalidPolicyError
-from authorizations.services.policies import exclusions
+from authorizations.services.policies import exclusions, own_amounts
 from authorizations.services.policies.files import compare, export_policies, import_policies
 from tests.support.desk import Shopper
 from tests.support.policy_files import load
@@ -75,6 +75,26 @@ def test_with_its_assignment_it_ends() -> None:
     load(file(CARD))
     load(file() | {"assignments": [{"policy": "All", "program": True}]})
     assert not exclusions.in_force().exists()
+
+
+def test_nobody_may_spend_by_an_assignment_that_is_about_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generous = file(CARD) | {"assignments": file(CARD)["assignments"][1:]}
+    load(generous)
+    ada = Shopper(card_id="ic_1", cardholder_id="ich_1")
+    assert ada.reason(100) == "no_policy"
+    without = generous | {"assignments": []}
+    with monkeypatch.context() as patched:
+        # Cut off before the assignments that end, which are last.
+        patched.setattr(own_amounts, "follow", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            load(without)
+    assert ada.reason(100) == "no_policy"
+    load(without)
+    assert not Assignment.objects.exists()
+    assert not exclusions.in_force().exists()
+    assert not load(without)
 
 
 def test_what_is_past_its_end_is_skipped() -> None:

@@ -165,7 +165,10 @@ def test_an_exported_file_can_be_imported_where_an_own_amount_has_no_limit_any_m
     publish({**team.document, "spending_limits": team.document["spending_limits"][:1]}, None)
     exported = export_policies()
     assert [entry["limit"] for entry in exported["overrides"]] == ["monthly", "monthly"]
-    load(exported)
+    assert not load(exported)
+    assert own_amounts.given().count() == 3  # one sleeps
+    load(exported | {"policies": FILE["policies"]})  # it would wake, against the file
+    assert own_amounts.given().count() == 2
 
 
 def test_the_same_is_given_once_by_hand_and_a_file_does_not_make_it_again() -> None:

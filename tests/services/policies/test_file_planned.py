@@ -87,6 +87,14 @@ def test_imported_again_it_changes_nothing_and_it_comes_back_as_it_went() -> Non
     assert PolicyVersion.objects.count() == 3
 
 
+def test_two_that_begin_together_are_known_again_in_the_order_of_the_file() -> None:
+    both = [limited(amount, **{"from": day(1), "until": None}) for amount in (200, 300)]
+    for planned in (both, both[::-1]):
+        load(team(*planned))
+        assert not load(team(*planned))
+        assert not compare(json.dumps(export_policies()))
+
+
 def test_one_that_has_begun_holds_at_once_and_is_known_again() -> None:
     load(team(BEGUN))
     assert largest() == 200
@@ -170,6 +178,16 @@ def test_own_amounts_that_a_planned_version_has_no_limit_for_are_told() -> None:
     exported = export_policies()
     assert len(exported["overrides"]) == 1
     assert not load(exported)
+
+
+def test_so_are_those_of_a_limit_on_attempts() -> None:
+    limits = [{"key": "tries", "attempts": 5, "interval": "daily"}]
+    policy = {"name": "Team", "unlimited": True, "spending_limits": limits}
+    own = {"policy": "Team", "limit": "tries", "card": "ic_1", "attempts": 8, "reason": "Trip"}
+    load({"policies": [policy], "overrides": [own]})
+    planned = [policy | {"planned": [{**when, "unlimited": True}]} for when in [{"from": day(1)}]]
+    lines = list(compare(json.dumps({"policies": planned})).lines())
+    assert len([line for line in lines if "1 own amount sleeps" in line]) == 1
 
 
 def test_a_policy_may_have_nothing_but_planned_versions() -> None:

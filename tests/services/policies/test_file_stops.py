@@ -134,6 +134,16 @@ def test_two_imports_at_once_make_each_once() -> None:
     assert Instruction.objects.count() == 5
 
 
+def test_a_reference_of_another_kind_is_told_and_nothing_is_taken_for_stopped() -> None:
+    load(FILE)
+    freeze = {"card": "ic_9", "reason": "Lost", "reference": "S-1"}
+    with pytest.raises(InvalidPolicyError) as refused:
+        compare(json.dumps({"freezes": [freeze]}))
+    [problem] = map(str, refused.value.problems)
+    wrong = '"S-1" refers to another kind of instruction already (block): choose another.'
+    assert problem == f"freezes[0].reference: {wrong}"
+
+
 def test_a_dry_run_writes_nothing() -> None:
     assert compare(json.dumps(FILE)).stops
     assert not Instruction.objects.exists()
