@@ -34,7 +34,9 @@ class Server:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="backslashreplace")
+        """Its whole lines: the last one may just be written."""
+        lines, end, _ = self._log.read_text(errors="backslashreplace").rpartition("\n")
+        return lines + end
 
     def workers(self) -> set[int]:
         """The process ids of those that answer."""
