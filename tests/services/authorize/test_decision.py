@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from authorizations.models.ledger import LIMITS_READ
 from authorizations.rules.decision.windows import windows_for
 from authorizations.services.authorize import decision
 from authorizations.services.authorize.decision import (
@@ -116,7 +117,7 @@ def test_what_is_not_remembered_is_asked_for_and_decided_by_the_answer() -> None
     assert isinstance(asked, Statement)
     assert asked.text == sum_statements.SUM
     with pytest.raises(StopIteration) as done:
-        plan.send([[(0, 0, "", "", "", "", "", 6_001, 0, 0, 1, 0, 1)]])
+        plan.send([[(0, 0, *("" for _ in LIMITS_READ), 6_001, 0, 0, 1, 0, 1)]])
     outcome = done.value.value
     assert outcome.decision.reason == "amount_limit_exceeded"
 
