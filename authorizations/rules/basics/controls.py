@@ -255,7 +255,7 @@ class LimitControl:
     @property
     def limit_value(self) -> int:
         """The limit's amount, or its count of purchases or attempts."""
-        return next(filter(None, (self.amount, self.count, self.attempts)), 0)
+        return self.amount or self.count or self.attempts or 0
 
     @property
     def about(self) -> tuple[str, str, str, bool]:

@@ -26,9 +26,10 @@ class Attempt(StrEnum):
 
 def attempt_of(decision: Verdict) -> Attempt:
     """What became of an attempt that was decided so."""
-    if any(it.rule is DeclineReason.CARD_FROZEN and not it.passed for it in decision.trace):
-        return Attempt.FROZEN
-    return Attempt.APPROVED if decision.approved else Attempt.DECLINED
+    if decision.approved:  # no exception lets a frozen card through
+        return Attempt.APPROVED
+    is_frozen = any(it.rule is DeclineReason.CARD_FROZEN and not it.passed for it in decision.trace)
+    return Attempt.FROZEN if is_frozen else Attempt.DECLINED
 
 
 def attempt_checks(policy: AppliedControls) -> Iterator[Check]:

@@ -33,6 +33,7 @@ def limit_checks(
     If a window is not counted yet, only the limit itself is meaningful in the check's figures.
     """
     amounts_first = sorted(policy.controls.spending_limits, key=lambda limit: limit.amount is None)
+    each = policy.each
     for limit in amounts_first:
         asked = asked_of(limit, request, context)
         if asked is None:
@@ -52,7 +53,7 @@ def limit_checks(
             policy=policy.controls.name,
             scope=policy.scope,
             figures=figures,
-            each=policy.each,
+            each=each,
         )
 
 

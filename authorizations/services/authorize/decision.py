@@ -281,8 +281,9 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
     )
     decision, usage = yield from _decide(request, applied, context, measured)
     attempt = _made(request, locked, existing, applied, decision)
-    freezes = freezes_by(attempt.attempt, applied, existing.in_force) if attempt else ()
-    if attempt and freezes:
+    freezes: tuple[Freeze, ...] = ()
+    if attempt and existing.attempts:
+        freezes = freezes_by(attempt.attempt, applied, existing.in_force)
         attempt = attempt._replace(frozen_by=tuple(freeze.limit for freeze in freezes))
     after = joined.with_response(answer_of(request, decision))
     taken = steps.to(cause_of_answer(request, decision), after)

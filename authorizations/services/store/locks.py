@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from authorizations.models import Card
-from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope, scope_key
+from authorizations.rules.basics.controls import member_scope, scope_key
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import plans, statements
 from authorizations.services.store.plans import Plan, drive
@@ -65,13 +65,11 @@ class ExpectedScopes(NamedTuple):
     @property
     def keys(self) -> list[str]:
         """The keys of these scopes, which are locked, the card's first."""
-        kinds = [
-            Scope(ScopeKind.CARD, self.root_id),
-            Scope(ScopeKind.CARDHOLDER, self.cardholder_id),
-        ]
+        # As scope_key writes them, which takes three times as long.
+        keys = [f"card:{self.root_id}", f"cardholder:{self.cardholder_id}"]
         if self.group_id is not None:
-            kinds.append(Scope(ScopeKind.GROUP, str(self.group_id)))
-        return [scope_key(scope) for scope in kinds]
+            keys.append(f"group:{self.group_id}")
+        return keys
 
     @property
     def usage_keys(self) -> list[str]:
