@@ -188,12 +188,13 @@ def _counted(limited: LimitedAttempts, rows: Iterable[tuple[Any, ...]]) -> Limit
     """With the rows of the statement."""
     times: list[int] = []
     is_complete, has_frozen = True, False
-    start = limited.start
+    start, concern = limited.start, limited.limit.filter
     for _, begun, frozen, created, is_too_many, *merchant in rows:
         start, has_frozen = begun, frozen
         if is_too_many:
             is_complete = False
-        elif created is not None and limited.limit.filter.concerns(Merchant(*merchant)):
+        # There may be many, and most limits have no filter.
+        elif created is not None and (not concern.key or concern.concerns(Merchant(*merchant))):
             times.append(created)
     latest = sorted(times, reverse=True)[: limited.limit.limit_value]
     return replace(
