@@ -100,9 +100,9 @@ def with_own(
     controls: SpendingControls, overrides: Sequence[Override], pots: Sequence[Pot]
 ) -> SpendingControls:
     """The version with a scope's own amounts for its limits, and its funds."""
-    named = {*(one.limit for one in overrides), *(pot.limit for pot in pots)}
-    if not named:
+    if not overrides and not pots:
         return controls
+    named = {*(one.limit for one in overrides), *(pot.limit for pot in pots)}
 
     def own(limits: tuple[LimitControl, ...]) -> tuple[LimitControl, ...]:
         its = [

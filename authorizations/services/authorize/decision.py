@@ -170,7 +170,7 @@ def _with_history(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest
     )
     history = zip(known, first, strict=True)
 
-    def told(it: LockedRequest) -> LockedRequest:
+    def with_its(it: LockedRequest) -> LockedRequest:
         if it.existing.attempts is not None:
             return it
         its, kinds = next(history)
@@ -178,7 +178,7 @@ def _with_history(purchases: Sequence[LockedRequest]) -> Plan[list[LockedRequest
         existing = structs.replace(it.existing, attempts=attempts, first_of=kinds)
         return structs.replace(it, existing=existing)
 
-    return list(map(told, purchases))
+    return list(map(with_its, purchases))
 
 
 def _known(

@@ -7,6 +7,7 @@ from authorizations.rules.basics.controls import (
     SCOPE_ORDER,
     Exclusion,
     Override,
+    Pot,
     Scope,
     measured_scope,
     scope_key,
@@ -73,7 +74,8 @@ def applied_to(
     told, scopes, versions = instructed
     own = [one for key in scopes for one in told.get(key, ())] if told else []
     overrides, excluding = of_policies(own, versions) if own else NOT_OF_POLICIES
-    exclusions, shares_cap = tuple[Exclusion, ...](), False
+    exclusions: tuple[Exclusion, ...] = ()
+    shares_cap = False
     if excluding:
         policies, exclusions, shares_cap = _without_left_out(policies, excluding, read)
     contents = controls_of((version_id for _, version_id, _ in policies), read)
@@ -82,10 +84,8 @@ def applied_to(
         scope = scope_of(key)
         measured = measured_scope(scope, each, card, cardholder_id)
         number, controls = contents[version_id]
-        if not told:
-            applied.append(AppliedControls(scope, measured, version_id, number, controls))
-            continue
         amounts: tuple[Override, ...] = ()
+        funds: tuple[Pot, ...] = ()
         if version_id in overrides:
             # Limits on attempts measure the card, so that any of its scopes' own figures holds.
             of_card = {limit.key for limit in controls.attempt_limits}
@@ -94,7 +94,8 @@ def applied_to(
                 for one in overrides[version_id]
                 if one.limit in of_card or one.reaches(measured)
             )
-        funds = pots_of(told.get(scope_key(measured), ()), versions).get(version_id, ())
+        if told and (there := told.get(scope_key(measured))):
+            funds = pots_of(there, versions).get(version_id, ())
         controls = with_own(controls, amounts, funds)
         applied.append(
             AppliedControls(scope, measured, version_id, number, controls, amounts, funds)

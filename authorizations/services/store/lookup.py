@@ -120,8 +120,8 @@ class Existing(msgspec.Struct, frozen=True):
     has now, which may be others than those of the purchase. `exceptions` are those of this card
     that nothing has used, `exclusions` left out policies, and `shares_cap` is as of Applied.
     `in_force` has the version of each policy. `attempts` are those that limits on attempts count,
-    None if they are not read yet, nor is what the purchase is the card's `first_of`. What some
-    limits would count was read `ahead`, as they were asked and as they count.
+    None if they are not read yet, nor is what the purchase is the card's `first_of`. `ahead` has
+    limits on attempts that this process expected to apply, without and with what they count.
     """
 
     is_decided: bool
@@ -461,7 +461,8 @@ class _LookedUp:
             Instructed(told, scopes, self.in_force),
             read=self.read,
         )
-        stops, exceptions = tuple[Stop, ...](), tuple[PurchaseException, ...]()
+        stops: tuple[Stop, ...] = ()
+        exceptions: tuple[PurchaseException, ...] = ()
         if told:
             present = dict.fromkeys((_PROGRAM, *locked.present))
             stops = stops_of((one for key in present for one in told.get(key, ())), event.card.id)
