@@ -44,20 +44,17 @@ def facts(request: AuthorizationRequest) -> Facts:
         "Network id": shop.network_id,
         "Terminal": shop.terminal_id,
     }
+    # What the first request said, which limits measure the purchase by.
+    first = request.merchant
     if request.is_elsewhere:
-        # The merchant of the first request, which limits measure the purchase by.
-        first = request.merchant
         kind = category_and_code(first.category, first.category_code)
         words = (first.name, kind, country_words(first.country), first.network_id)
         merchant["Purchase began at"] = ", ".join(filter(None, words)) or "Unknown merchant"
 
+    now, before = ((it.authorization_method, it.card_presence) for it in (request.asked_at, first))
+    used_first = listed([code_words(code) for code in before if code]) if now != before else ""
+
     checks, score = request.verification, request.network_risk_score
-    used_first = ""
-    if request.named_merchant and not request.is_elsewhere:
-        # As the first request said, which limits measure the purchase by.
-        first = request.merchant
-        told = filter(None, (first.authorization_method, first.card_presence))
-        used_first = listed([code_words(code) for code in told])
     way = {
         "Method": _code(request.authorization_method),
         "Card presence": _code(request.card_presence),

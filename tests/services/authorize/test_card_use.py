@@ -238,6 +238,10 @@ def test_a_grant_must_concern_how_the_purchase_began_and_how_it_goes_on() -> Non
     assert shown.request
     assert dict(facts(shown.request))["When the purchase began"] == "Contactless, present"
     assert "a purchase begun at" not in told  # the merchant is the same
+    elsewhere = replace(shown.request.asked_at, name="Another shop")
+    both = dict(facts(replace(shown.request, named_merchant=elsewhere)))
+    assert both["When the purchase began"] == "Contactless, present"
+    assert both["Purchase began at"]
     assert "both to how the card is used now and to how it was used when the purchase began" in told
     assert Shopper().reason(increment(purchase, 100, "contactless")) == "approved"
     assert redecide("evt_chip") == []
