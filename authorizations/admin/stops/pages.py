@@ -6,7 +6,6 @@ from typing import Any, cast
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -35,7 +34,7 @@ from authorizations.admin.stops.words import (
     where_links,
 )
 from authorizations.models import Assignment, Decision, Instruction
-from authorizations.services.policies.stops import IS_OPEN
+from authorizations.services.policies.stops import IS_OPEN, IS_OVER
 from authorizations.services.queries.by_end import ByEnd
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
@@ -96,8 +95,7 @@ class InstructionFilters(RecordFilters):
     @property
     def condition(self) -> Q:
         found = self.cleaned_data
-        over = Q(open=None) | Q(ends_at__lte=Now())
-        condition = {"": IS_OPEN, "ended": over, "all": Q()}[found["state"]]
+        condition = {"": IS_OPEN, "ended": IS_OVER, "all": Q()}[found["state"]]
         scope = "scope__in" if found["state"] else "open__scope__in"
         if found["kind"]:
             condition &= Q(kind=found["kind"])

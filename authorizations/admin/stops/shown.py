@@ -6,7 +6,6 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from django.db.models import F, Model, Q
-from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -32,7 +31,7 @@ from authorizations.rules.basics.controls import Interval, scope_of
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.wording.stop_words import LEFT_OUT, WHERE
 from authorizations.services.policies.own_amounts import limits_of as limits_in_force
-from authorizations.services.policies.stops import open_ones
+from authorizations.services.policies.stops import IS_OVER, open_ones
 
 _MAX_OTHERS = 20
 """Maximum instructions on a page that are not of one of its limits."""
@@ -190,8 +189,8 @@ def _ended_exceptions(card: Card) -> list[Instruction]:
     exceptions = Instruction.objects.filter(
         kind=Instruction.Kind.EXCEPTION, scope=f"card:{card.pk}"
     )
-    over = exceptions.filter(Q(open=None) | Q(ends_at__lte=Now()))
-    return list(over.select_related("lifting", "use").order_by("-pk")[:_MAX_ENDED])
+    over = exceptions.filter(IS_OVER).select_related("lifting", "use")
+    return list(over.order_by("-pk")[:_MAX_ENDED])
 
 
 def _shown(row: Instruction, words: SafeString | str, page: Model) -> ShownInstruction:

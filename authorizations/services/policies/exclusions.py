@@ -21,8 +21,6 @@ from authorizations.services.policies.names import group_ids, policy_ids
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
 
-_BATCH = 1_000  # rows of a statement
-
 
 def in_force() -> QuerySet[Instruction]:
     """The exclusions that hold now, by the database's clock."""
@@ -119,5 +117,5 @@ def follow(new: Sequence[ExclusionChange], ended: Sequence[int], *, by: User | N
                 reason=listed.reason,
             )
             rows.append(row)
-        Instruction.objects.bulk_create(rows, batch_size=_BATCH)
+        Instruction.objects.bulk_create(rows, batch_size=stops.BATCH)
         stops.lift_all(ended, by=by, reason="Not in the file")

@@ -40,7 +40,6 @@ NOT_MEASURED = (
 )
 
 _GIVING = "own amounts"
-_BATCH = 1_000  # rows of a statement
 _MAX_NAMED = 3  # in a sentence
 
 
@@ -211,7 +210,7 @@ def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | No
                 reason=listed.reason,
             )
             rows.append(row)
-        Instruction.objects.bulk_create(rows, batch_size=_BATCH)
+        Instruction.objects.bulk_create(rows, batch_size=stops.BATCH)
         stops.lift_all(ended, by=by, reason="Not in the file")
 
 
@@ -260,6 +259,6 @@ def measured_kinds(policy: Policy) -> set[ScopeKind]:
 
 
 def kinds_measured(assigned: Iterable[tuple[ScopeKind, str]]) -> set[ScopeKind]:
-    """The same of assignments to these kinds of scopes, each with whose own its limits are."""
+    """The kinds that limits measure, of assignments to these kinds, each with whose own it is."""
     card = Scope(ScopeKind.CARD, "")
     return {measured_scope(Scope(kind, ""), each, card, "").kind for kind, each in assigned}

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from authorizations.models import DecidedBy, Decision, Instruction, PolicyVersion
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
@@ -69,8 +68,7 @@ def given_from(decision: str, card_id: str) -> QuerySet[Instruction]:
 
 def is_allowed(decision: str, card_id: str) -> bool:
     """Whether one that was given from this decision holds still, and is unused."""
-    given = given_from(decision, card_id)
-    return given.filter(open__isnull=False, ends_at__gt=Now()).exists()
+    return given_from(decision, card_id).filter(stops.IS_OPEN).exists()
 
 
 def waivable(row: Decision) -> Waivable:

@@ -22,7 +22,9 @@ from authorizations.services.runtime.actor import acting
 # What a policy file can say again.
 _line = text(500)
 _TOO_FAR = datetime(YEARS.stop, 1, 1, tzinfo=UTC)
-_BATCH = 1_000  # rows of a statement
+
+BATCH = 1_000
+"""Maximum rows of a statement that writes many."""
 
 
 class StopError(ValueError):
@@ -78,6 +80,8 @@ def in_force() -> QuerySet[Instruction]:
 
 # Asked of the table of open ones, which is small, however many have ended.
 IS_OPEN = Q(open__isnull=False) & (Q(open__ends_at=None) | Q(open__ends_at__gt=Now()))
+# Lifted, used, or past its end.
+IS_OVER = Q(open=None) | Q(ends_at__lte=Now())
 
 
 def open_ones() -> QuerySet[Instruction]:
@@ -123,7 +127,7 @@ def lift_all(ended: Iterable[int], *, by: User | None, reason: str) -> None:
     Lifting.objects.bulk_create(
         (Lifting(instruction_id=pk, lifted_at=at, author=by, reason=reason) for pk in sorted(ids)),
         ignore_conflicts=True,
-        batch_size=_BATCH,
+        batch_size=BATCH,
     )
 
 
