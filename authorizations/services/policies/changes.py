@@ -130,8 +130,8 @@ class GroupChange:
         yield f'Group "{self.name}"{": new" if self.is_new else ""}'
         if self.metadata:
             key, value = self.metadata
-            pair = f'"{key}" = "{value}" in their metadata' if key else ""
-            yield f"  cards with {pair} join" if pair else "  cards no longer join by metadata"
+            joins = f'cards with "{key}" = "{value}" in their metadata join'
+            yield f"  {joins}" if key else "  cards no longer join by metadata"
         for card, group in sorted(self.joining.items()):
             now = ", by hand from now on" if group == self.name else f', from "{group}"'
             yield f"  + {card}" + (now if group else "")

@@ -114,7 +114,8 @@ def left(policy: Policy, limit: LimitControl, scope: Scope) -> int:
 
     Raises StopError.
     """
-    restores = all(found.refunds_restore for found in _controls(policy)[:1])
+    found = _controls(policy)
+    restores = found[0].refunds_restore if found else True
     return _left(_pot(policy, limit, scope), limit, restores=restores)
 
 

@@ -72,12 +72,9 @@ def move(card_id: str, group: CardGroup | None) -> Moved:
     roots = locks.hold(cards=[card_id], groups=[group.pk] if group else [])
     after = group.pk if group else None
     root = Card.objects.select_related("group").get(pk=roots[card_id])
-    names = (root.group.name,) if root.group and root.group_id != after else ()
     lost = cards_moved({root.pk: (root.group_id, after)}).lost
     _move([card_id], after)
-    if after is None or root.group_id == after:
-        return Moved(names, lost)
-    return Moved(names, lost, counting_ahead.begin_at_group(after))
+    return _moved(root, after, lost)
 
 
 @transaction.atomic
@@ -91,13 +88,21 @@ def follow_metadata(card_id: str) -> Moved:
         group_by_metadata([root_id])
         return Card.objects.get(pk=root_id).group_id
 
+    # Tried out first: which grants are lost is asked of the groups as they are before.
     with transaction.atomic():
         after = follow()
         transaction.set_rollback(True)
     lost = cards_moved({root_id: (root.group_id, after)}).lost
     follow()
-    names = (root.group.name,) if root.group and root.group_id != after else ()
-    if after is None or root.group_id == after:
+    return _moved(root, after, lost)
+
+
+def _moved(root: Card, after: int | None, lost: int) -> Moved:
+    """What has changed now that a root, read before, is in the group `after`."""
+    if root.group_id == after:
+        return Moved((), lost)
+    names = (root.group.name,) if root.group else ()
+    if after is None:
         return Moved(names, lost)
     return Moved(names, lost, counting_ahead.begin_at_group(after))
 

@@ -380,8 +380,10 @@ def new_funds(file: PolicyFile) -> Iterator[FundsChange]:
 
 
 def _checked_funds(file: PolicyFile) -> Iterator[FundsChange]:
-    """The same. Raises InvalidPolicyError where the limit does not measure the scope once the file
-    is imported, and where more is taken out than is left.
+    """The entries of `new_funds`, if all of them can be made.
+
+    Raises InvalidPolicyError where the limit does not measure the scope once the file is imported,
+    and where more is taken out than is left.
     """
     entries = list(_entries(file))
     measured = _measured_then(file) if entries else {}
