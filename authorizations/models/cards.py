@@ -18,7 +18,7 @@ class Cardholder(models.Model):
     # When the event that these details come from was created, in Unix seconds, so that a late event
     # does not restore an old name.
     details_at = models.BigIntegerField(default=0, editable=False)
-    # What groups' rules ask for of Stripe's metadata, as of `metadata_at`, in Unix seconds.
+    # The part of Stripe's metadata that groups' rules ask for, as of `metadata_at` in Unix seconds.
     metadata = models.JSONField(default=dict, db_default={}, editable=False)
     metadata_at = models.BigIntegerField(default=0, db_default=0, editable=False)
     first_seen = models.DateTimeField(auto_now_add=True)
@@ -107,7 +107,8 @@ class Card(models.Model):
     group = models.ForeignKey(
         CardGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="cards"
     )
-    # Of a root. By hand can also mean: in no group. A group that nothing is said of is by hand.
+    # What put a root into its group; by hand also, what keeps it out of every group. Empty, a group
+    # is by hand, and a root without one joins the group whose rule comes to match.
     grouped_by = models.CharField(
         max_length=10, choices=GroupedBy, blank=True, default="", db_default="", editable=False
     )

@@ -18,7 +18,7 @@ _WORDS = {
 
 
 def frozen_above(cards: Collection[Card]) -> Mapping[str, Sequence[str]]:
-    """What each card is frozen by, in words, by its key; in one query."""
+    """What freezes each card beside its own switch, in words, by the card's key; in one query."""
     scopes = {
         card.pk: {
             "program:",
