@@ -53,7 +53,7 @@ MOST = {"amount": MAX_AMOUNT, "count": MAX_COUNT, "attempts": MAX_ATTEMPTS}
 """The largest figure of a limit, by what it measures."""
 BEGINNINGS = ("month_starts", "year_starts")
 _EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
-_USES = ("card_presences", "authorization_methods")
+_USES = {"card_presences": card_presence, "authorization_methods": authorization_method}
 _FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, *_USES, "cash_only")
 FREEZES = UNTIL_LIFTED, FOR_MINUTES = "then_freeze", "then_freeze_minutes"
 _KEYS = (
@@ -279,11 +279,7 @@ def _exceptions(fields: Fields) -> dict[str, Any]:
 
 def _uses(fields: Fields) -> dict[str, Any]:
     """The lists of how the card is used in the purchases that the limit is about, if any."""
-    presences, methods = _USES
-    found = {
-        presences: fields.words(presences, card_presence),
-        methods: fields.words(methods, authorization_method),
-    }
+    found = {key: fields.words(key, parse) for key, parse in _USES.items()}
     return {key: entries for key, entries in found.items() if entries}
 
 

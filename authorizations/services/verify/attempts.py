@@ -180,10 +180,9 @@ class Attempts:
                 counted = limited.since(start)
                 for one in made.before(row, start):
                     counted = counted.and_also(one)
-                used = counted.used
-                # An older row does not say whether the limit had frozen the card.
-                is_older = recorded.has_frozen is None
-                possible.append(replace(used, has_frozen=None) if is_older else used)
+                possible.append(counted.used)
+            if recorded.has_frozen is None:  # an older row does not say whether it had
+                possible = [replace(used, has_frozen=None) for used in possible]
             if recorded.is_complete and recorded not in possible:
                 yield Difference(row.pk, what, recorded, possible[0])
 
