@@ -363,9 +363,8 @@ def test_lists_cost_the_same_for_one_row_and_for_many(
         holder = Cardholder.objects.create(pk=f"ich_x{number}", name=f"Ada {number}")
         Card.objects.create(pk=f"ic_x{number}", cardholder=holder, group=group)
     for model in (Card, Cardholder, CardGroup):
-        with django_assert_max_num_queries(
-            12
-        ):  # with how stand-in is, and what cards are frozen by
+        # With how stand-in is, and what cards are frozen by.
+        with django_assert_max_num_queries(12):
             operator.get(pages.list_url(model))
 
 

@@ -23,13 +23,13 @@ LIST = "/admin/authorizations/instruction/"
 EVERY_CARD = Scope(ScopeKind.PROGRAM, "")
 ADA = Scope(ScopeKind.CARD, "ic_ada")
 HOLDER = Scope(ScopeKind.CARDHOLDER, "ich_ada")
-HOURLY = {"key": "monthly", "amount": 50_000, "interval": "monthly"}
+MONTHLY = {"key": "monthly", "amount": 50_000, "interval": "monthly"}
 HOTELS = {"amount": 9_900, "interval": "monthly", "categories": ["hotels_motels_and_resorts"]}
 
 
 @pytest.fixture
 def policy() -> Policy:
-    policy = in_force("Team", spending_limits=[HOURLY, HOTELS])
+    policy = in_force("Team", spending_limits=[MONTHLY, HOTELS])
     Shopper(card_id="ic_ada", cardholder_id="ich_ada").asks(0)
     return policy
 

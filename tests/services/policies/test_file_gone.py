@@ -141,11 +141,16 @@ def test_a_policy_that_is_renamed_meanwhile_is_named(
 
 
 def test_comparing_alone_says_so_too(meanwhile: Any) -> None:
-    meanwhile("unseen", rename)
-    before = everything()
+    renamed: list[Any] = []
+
+    def rename_and_look() -> None:
+        rename()
+        renamed.extend(everything())
+
+    meanwhile("unseen", rename_and_look)
     with pytest.raises(GoneError, match='The limit "pot" of the policy "Team" is gone'):
         compare(json.dumps(OF_POLICY["funds"]))
-    assert everything() != before  # the rename
+    assert everything() == renamed
     assert not FundEntry.objects.exists()
 
 

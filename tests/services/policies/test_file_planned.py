@@ -185,8 +185,8 @@ def test_so_are_those_of_a_limit_on_attempts() -> None:
     policy = {"name": "Team", "unlimited": True, "spending_limits": limits}
     own = {"policy": "Team", "limit": "tries", "card": "ic_1", "attempts": 8, "reason": "Trip"}
     load({"policies": [policy], "overrides": [own]})
-    planned = [policy | {"planned": [{**when, "unlimited": True}]} for when in [{"from": day(1)}]]
-    lines = list(compare(json.dumps({"policies": planned})).lines())
+    planned = policy | {"planned": [{"from": day(1), "unlimited": True}]}
+    lines = list(compare(json.dumps({"policies": [planned]})).lines())
     assert len([line for line in lines if "1 own amount sleeps" in line]) == 1
 
 
