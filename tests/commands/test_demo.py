@@ -29,7 +29,7 @@ from authorizations.rules.purchases.horizons import USUAL_DAYS
 from simulator.exact import Wish, order
 from simulator.stripe.samples import MERCHANTS
 from tests.support.desk import Shopper
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean
 
 pytestmark = pytest.mark.django_db
 
@@ -130,9 +130,7 @@ def test_the_log_ins_have_the_rights_of_their_roles(
 
 
 def test_the_demo_s_own_record_stands_every_check() -> None:
-    assert redecided() == []
-    assert contradictions() == []
-    assert differences() == []
+    assert_clean()
     assert WebhookRequest.objects.exclude(sender="load_demo").count() == 0
 
 

@@ -17,7 +17,7 @@ from simulator import door
 from tests.commands.conftest import Simulate
 from tests.support.desk import NOON, in_force
 from tests.support.stripe_api import StripeApi
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, contradictions, differences
 
 
 def asked() -> int:
@@ -192,9 +192,7 @@ def test_an_increment_tells_what_the_server_answered_before(simulate: Simulate) 
     for grown in Authorization.objects.filter(pk__in=increments.values("authorization")):
         approved = Decision.objects.filter(authorization=grown, approved=True)
         assert grown.counted_amount == sum(approved.values_list("approved_amount", flat=True))
-    assert redecided() == []
-    assert contradictions() == []
-    assert differences() == []
+    assert_clean()
 
 
 def test_the_same_seed_sends_the_same_events_and_gets_the_recorded_answers(

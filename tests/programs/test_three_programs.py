@@ -3,7 +3,7 @@
 import pytest
 
 from tests.programs.play import play
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -26,6 +26,4 @@ def test_the_desk_answers_as_the_program_does(name: str, reasons: set[str]) -> N
     played = play(name, 150, "second")
     assert played.differences == []
     assert reasons - played.reasons.keys() == set()
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
+    assert_clean()

@@ -24,6 +24,12 @@ def contradictions() -> list[str]:
     return [str(found) for piece in verify_record() for found in piece.differences]
 
 
+def assert_clean() -> None:
+    """Every decision comes out again the same, and the books and the record agree."""
+    found = [*redecided(), *differences(), *contradictions()]
+    assert not found, "\n".join(map(str, found))
+
+
 def differences_piecemeal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The same, where little is read at once and no sum is kept that nobody asks about."""
     with monkeypatch.context() as patched:

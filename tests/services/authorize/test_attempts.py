@@ -18,7 +18,6 @@ from authorizations.models import (
     CardGroup,
     Decision,
     Instruction,
-    OpenInstruction,
 )
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.purchase_exceptions import Waiver
@@ -36,7 +35,7 @@ from tests.support.damage import damage, rewrite
 from tests.support.database_roles import served_as
 from tests.support.desk import NOON, Shopper, in_force, republish
 from tests.support.spool import answered
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, contradictions, differences, redecided
 
 T = TypeVar("T")
 
@@ -55,12 +54,6 @@ def operator() -> User:
 
 def limited(**changes: Any) -> Any:
     return in_force("Team", unlimited=True, spending_limits=[TRIES | changes])
-
-
-def assert_clean() -> None:
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
 
 
 def frozen(card: str = "ic_ada") -> list[Instruction]:
@@ -157,13 +150,17 @@ def test_frozen_until_somebody_lifts_it_then_the_count_begins_anew(operator: Use
     assert_clean()
 
 
+def run_out(freeze: Instruction) -> None:
+    """Its minutes are over."""
+    ended = timezone.now() - timedelta(seconds=1)
+    rewrite(freeze, starts_at=ended - timedelta(minutes=1), ends_at=ended)
+
+
 def test_a_freeze_that_ended_by_its_time_leaves_the_count_as_it_is(operator: User) -> None:
     limited(then_freeze_minutes=1)
     assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
     [row] = frozen()
-    ended = timezone.now() - timedelta(seconds=1)
-    rewrite(row, starts_at=ended - timedelta(minutes=1), ends_at=ended)
-    OpenInstruction.objects.all().delete()
+    run_out(row)
     assert ADA.reason(100) == "attempt_limit_exceeded"
     later = replace(ADA, at=NOON + 3_600)
     assert later.reason(100) == "approved"
@@ -178,7 +175,7 @@ def lower(policy: Any, operator: User, amount: int = 2) -> None:
 
 
 def add_freeze(policy: Any, _: User) -> None:
-    republish(policy, spending_limits=[TRIES | {"attempts": 3, "then_freeze": True}])
+    republish(policy, spending_limits=[TRIES | {"then_freeze": True}])
 
 
 @pytest.mark.parametrize(
@@ -213,9 +210,7 @@ def test_it_freezes_once_for_what_it_counts_however_the_number_changes(operator:
     policy = limited(then_freeze_minutes=1)
     assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
     [row] = frozen()
-    ended = timezone.now() - timedelta(seconds=1)
-    damage(row, starts_at=ended - timedelta(minutes=1), ends_at=ended)
-    OpenInstruction.objects.all().delete()
+    run_out(row)
     lower(policy, operator)
     assert [ADA.reason(100) for _ in range(2)] == ["attempt_limit_exceeded"] * 2
     assert len(frozen()) == 1
@@ -291,8 +286,7 @@ def test_rows_that_do_not_say_whether_a_limit_has_frozen_are_right_as_they_are()
     limited(then_freeze_minutes=1)
     assert [ADA.reason(100) for _ in range(3)] == ["approved"] * 3
     [row] = frozen()
-    damage(row, starts_at=row.starts_at - timedelta(minutes=2), ends_at=row.starts_at)
-    OpenInstruction.objects.all().delete()
+    run_out(row)
     assert ADA.reason(100) == "attempt_limit_exceeded"
     last = Decision.objects.latest("position")
     [policy] = last.policies

@@ -17,7 +17,7 @@ from simulator.stripe.samples import Json, Purchase
 from tests.support.damage import damage
 from tests.support.desk import NOON, Shopper, deliver, in_force
 from tests.support.lifecycle import Told, card_of
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean
 
 pytestmark = pytest.mark.django_db
 
@@ -30,12 +30,6 @@ def used() -> dict[str, int]:
     """By the text of a filter, the amount that is stored for it."""
     rows = Usage.objects.exclude(filter_key="").filter(piece_seconds=0)
     return dict(rows.values_list("filter", "amount"))
-
-
-def assert_clean() -> None:
-    assert differences() == []
-    assert contradictions() == []
-    assert redecided() == []
 
 
 def silent(amount: int, **facts: Any) -> Json:

@@ -17,7 +17,6 @@ from authorizations.models import (
     CardGroup,
     Decision,
     Instruction,
-    OpenInstruction,
     Policy,
 )
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
@@ -26,7 +25,7 @@ from authorizations.services.policies.assignments import unassign
 from authorizations.services.policies.stops import StopError
 from tests.support.damage import rewrite
 from tests.support.desk import Shopper, in_force
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, contradictions, differences, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -64,12 +63,6 @@ def leave_out(policy: Policy, operator: User) -> Any:
         return Instruction.objects.latest("pk")
 
     return left_out
-
-
-def assert_clean() -> None:
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
 
 
 class Move(NamedTuple):
@@ -131,7 +124,6 @@ def test_exclusions_that_begin_and_end_between_purchases_hold_as_a_plain_referen
                 held.remove(ending[0])
                 ended = timezone.now() - timedelta(microseconds=1)
                 rewrite(ending[0][0], ends_at=ended)
-                OpenInstruction.objects.filter(pk=ending[0][0].pk).update(ends_at=ended)
         assert redecided() == []
         assert differences() == []
         # Ends that were moved are found, and nothing else.
@@ -166,7 +158,6 @@ def test_it_ends_by_its_end_or_by_hand_and_decisions_stay_what_they_were(
     assert ADA.reason(2_000) == "approved"
     ends_at = timezone.now() - timedelta(hours=2)
     rewrite(ending, starts_at=ends_at - timedelta(hours=1), ends_at=ends_at)
-    OpenInstruction.objects.filter(pk=ending.pk).update(ends_at=ends_at)
     assert ADA.reason(1) == "amount_limit_exceeded"
     assert redecided() == []
 

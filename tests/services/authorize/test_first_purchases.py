@@ -33,7 +33,7 @@ from tests.support.database_roles import served_as
 from tests.support.desk import NOON, Shopper, deliver, in_force, republish
 from tests.support.lifecycle import Told, card_of
 from tests.support.spool import answered
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, contradictions, differences, redecided
 
 ADA = Shopper(card_id="ic_ada", cardholder_id="ich_ada")
 BEA = Shopper(card_id="ic_bea", cardholder_id="ich_ada")
@@ -49,12 +49,6 @@ def small(*kinds: str) -> Any:
     return in_force(
         "Team", first_purchases=list(kinds or ["merchant"]), first_purchase_amount=5_000
     )
-
-
-def assert_clean() -> None:
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
 
 
 def test_a_small_purchase_opens_the_merchant_for_larger_ones() -> None:

@@ -21,7 +21,7 @@ from tests.services.authorize.test_races import at_once
 from tests.support.damage import damage
 from tests.support.desk import Shopper, in_force, republish, says
 from tests.support.lifecycle import Told
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, contradictions, differences, redecided
 
 NOW = int(time.time())
 ADA = Shopper(card_id="ic_ada", cardholder_id="ich_ada", at=NOW + 86_400)
@@ -57,12 +57,6 @@ def enter(policy: Policy, operator: User) -> Any:
         )
 
     return entered
-
-
-def assert_clean() -> None:
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
 
 
 def test_without_an_entry_a_pot_holds_nothing_and_each_card_has_its_own(enter: Any) -> None:

@@ -31,12 +31,7 @@ from authorizations.services.store.counting import Pace
 from tests.services.authorize.test_races import at_once
 from tests.support.desk import NOON, Shopper, in_force
 from tests.support.lifecycle import Told
-from tests.support.verification import (
-    contradictions,
-    differences,
-    differences_piecemeal,
-    redecided,
-)
+from tests.support.verification import assert_clean, differences, differences_piecemeal
 
 pytestmark = pytest.mark.django_db
 
@@ -75,12 +70,6 @@ def left(shopper: Shopper, amount: int) -> bool:
         shopper.reason(amount + 1) == "amount_limit_exceeded"
         and shopper.reason(amount) == "approved"
     )
-
-
-def assert_clean() -> None:
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
 
 
 class TestToAGroup:

@@ -13,7 +13,7 @@ from authorizations.services.policies import own_amounts, stops
 from authorizations.services.policies.stops import StopError
 from tests.support.damage import rewrite
 from tests.support.desk import Shopper, in_force, republish
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, contradictions, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -48,13 +48,6 @@ def largest(shopper: Shopper, most: int) -> bool:
     return (
         shopper.reason(most + 1) == "amount_limit_exceeded" and shopper.reason(most) == "approved"
     )
-
-
-def assert_clean() -> None:
-    """Decisions are made again the same, and agree with the books and the rows in force."""
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
 
 
 def test_a_card_has_its_own_amount_and_others_the_policys(give: Any) -> None:

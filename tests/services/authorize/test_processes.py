@@ -32,7 +32,7 @@ from authorizations.services.policies.purchase_exceptions import allow_once
 from authorizations.services.policies.stops import StopError
 from tests.support.desk import Shopper, in_force
 from tests.support.processes import NUMBER, Processes, many
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -45,10 +45,6 @@ BEA = Shopper(card_id="ic_bea", cardholder_id="ich_bea")
 def processes(django_db_setup: None) -> Iterator[Processes]:
     with many(__name__) as found:
         yield found
-
-
-def assert_clean() -> None:
-    assert (redecided(), differences(), contradictions()) == ([], [], [])
 
 
 def retry(amount: int, authorization_id: str, _: int) -> str:

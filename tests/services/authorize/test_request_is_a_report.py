@@ -36,7 +36,7 @@ from tests.support.lifecycle import Told, counts_of, findings_of, life_of, lines
 from tests.support.spool import answered as spooled_answer
 from tests.support.spool import delivery_of
 from tests.support.threads import done as elsewhere
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, differences
 
 DAY = 86_400
 DAILY = {"amount": 5_000, "interval": "daily"}
@@ -45,12 +45,6 @@ MONTHLY = {"amount": 5_000, "interval": "monthly"}
 
 def reason(event: Json) -> str:
     return str(deliver(event).json()["metadata"]["reason"])
-
-
-def assert_exact() -> None:
-    assert differences() == []
-    assert redecided() == []
-    assert contradictions() == []
 
 
 # --- what it tells counts before it is decided
@@ -70,7 +64,7 @@ def test_a_capture_that_only_the_request_tells_of_counts_though_the_amount_is_lo
     assert Shopper().reason(230) == "amount_limit_exceeded"
     assert Shopper().reason(229) == "approved"
     assert [row.amount for row in Transaction.objects.all()] == [-4_387]
-    assert_exact()
+    assert_clean()
 
 
 @pytest.mark.django_db
@@ -87,7 +81,7 @@ def test_what_the_request_tells_leaves_is_what_is_asked_on_top() -> None:
     assert Shopper().reason(315) == "approved"
     bought.hears(*bought.life.events)
     assert bought.counts == (5_685, 0, 1)
-    assert_exact()
+    assert_clean()
 
 
 def waiting_capture(amount: int = 3_000, group: CardGroup | None = None) -> tuple[Told, str]:
@@ -129,7 +123,7 @@ def test_a_capture_that_waits_for_its_purchase_moves_to_it_before_a_request_is_d
     assert Shopper().reason(5_000) == "approved"  # November is whole again
     assert Transaction.objects.get().booked_under == bought.id
     assert findings_of(alone) == []
-    assert_exact()
+    assert_clean()
 
 
 @pytest.mark.django_db
@@ -143,7 +137,7 @@ def test_it_moves_out_of_a_group_that_the_card_has_left() -> None:
     assert (counts_of(alone), bought.counts) == ((0, 0, 0), (5_000, 0, 1))
     team = Usage.objects.filter(scope=f"group:{group.pk}")
     assert [row.amount for row in team if row.currency] == [0]
-    assert_exact()
+    assert_clean()
 
 
 @pytest.mark.django_db
@@ -170,7 +164,7 @@ def test_what_a_request_tells_is_flagged_where_it_can_not_be_refused() -> None:
         ("limit_exceeded", 4_000),
         ("never_asked", 8_000),
     ]
-    assert_exact()
+    assert_clean()
 
 
 @pytest.mark.django_db
@@ -187,7 +181,7 @@ def test_a_request_for_nothing_tells_of_a_purchase_that_holds_nothing_any_more()
     asked["data"]["object"]["transactions"].append(taken_back)
     assert reason(asked) == "approved"
     assert bought.counts == (0, 0, 1)
-    assert_exact()
+    assert_clean()
 
 
 @pytest.mark.django_db
@@ -204,7 +198,7 @@ def test_a_transaction_linked_elsewhere_meanwhile_stays_there() -> None:
     first.hears(elsewhere)
     assert reason(first.life.ask(100, at=first.tick())) == "approved"
     assert Transaction.objects.get().booked_under == second.id
-    assert_exact()
+    assert_clean()
 
 
 @pytest.mark.django_db
@@ -219,7 +213,7 @@ def test_a_capture_above_what_was_approved_is_settled_by_the_approval_of_more() 
     bought.life.answered(approved=True, at=bought.tick())
     assert reason(bought.life.ask(100, at=bought.tick())) == "approved"
     assert "captured_above_approval" not in dict(bought.findings)
-    assert_exact()
+    assert_clean()
 
 
 # --- no other than a later event
@@ -264,7 +258,7 @@ def left_behind(events: Iterable[Json]) -> dict[str, Any]:
     """All that counts once these came; then it is forgotten."""
     with transaction.atomic():
         *_, answer = [deliver(event) for event in events]
-        assert_exact()
+        assert_clean()
         columns = [field.attname for field in Authorization._meta.concrete_fields]
         found = {
             "answer": answer.content,

@@ -11,7 +11,7 @@ from authorizations.services.policies import stops
 from authorizations.services.policies.files import export_policies
 from tests.support.desk import Shopper
 from tests.support.policy_files import load
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +68,7 @@ def test_the_file_and_an_export_change_nothing() -> None:
     for file in (FILE, export_policies(), FILE):
         assert not load(file)
     assert FundEntry.objects.count() == entries
-    assert (redecided(), differences(), contradictions()) == ([], [], [])
+    assert_clean()
 
 
 @pytest.mark.usefixtures("moved")

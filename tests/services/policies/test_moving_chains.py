@@ -29,7 +29,7 @@ from tests.support.damage import damage
 from tests.support.desk import Shopper
 from tests.support.policy_files import load
 from tests.support.threads import apart, done, until_waiting
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -145,10 +145,6 @@ def assert_on_root(kind: Kind, card: str = "ic_ada", first: str = "ic_first") ->
         assert scope == f"card:{first}"
     assert replacing(card, first).reason(kind.most + 1) != "approved"
     assert replacing(card, first).reason(kind.most) == "approved"
-
-
-def assert_clean() -> None:
-    assert (redecided(), differences(), contradictions()) == ([], [], [])
 
 
 @each_of([*AMOUNTS, *EXCLUSIONS, *FUNDS])

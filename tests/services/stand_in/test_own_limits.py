@@ -29,7 +29,7 @@ from authorizations.services.stand_in import local_copy_refresh, usage_refresh
 from simulator.stripe.samples import Json
 from tests.support.desk import Shopper, deliver, in_force
 from tests.support.stand_in import delivery, on_this_host, stood_in
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,7 +119,7 @@ def assert_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> 
     events = purchases(seed + 1)
     stand_in = without_database(events, monkeypatch)
     assert stand_in == with_database(events, tmp_path / "desk")
-    assert (redecided(), differences(), contradictions()) == ([], [], [])
+    assert_clean()
     return set(stand_in)
 
 
@@ -228,7 +228,9 @@ def test_what_whoever_is_left_out_spends_is_taken_off_what_others_share(
 
 
 DAY = 86_400
+NOON = DAY // 2
 TOMORROW = (AT // DAY + 1) * DAY
+DAILY = [{"amount": 1_000, "interval": "daily"}]
 
 
 def at(seconds: int, amount: int, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -237,12 +239,6 @@ def at(seconds: int, amount: int, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(time, "time", lambda: TOMORROW + seconds + 1.0)
     [found] = without_database([shopper.event(shopper.purchase(amount))], monkeypatch)
     return found
-
-
-NOON = DAY // 2
-
-
-DAILY = [{"amount": 1_000, "interval": "daily"}]
 
 
 @override_settings(STAND_IN_MAX_AGE_S=7 * DAY)

@@ -15,7 +15,7 @@ from simulator.stripe.sample_lives import card_event, cardholder_event
 from tests.services.authorize.test_group import member
 from tests.support.database_roles import served_as
 from tests.support.desk import NOON, Shopper, deliver, in_force
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean, differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,9 +72,7 @@ def test_the_first_request_of_a_card_is_decided_in_the_group_of_its_metadata(
         assert shopper("ic_3", {"team": "Drivers"}).reason(1) == "no_policy"
     assert group_of() == group_of("ic_2") == BY_RULE
     assert Authorization.objects.filter(group=drivers).count() == 2
-    assert redecided() == []
-    assert differences() == []
-    assert contradictions() == []
+    assert_clean()
     entry = HistoryEntry.objects.get(kind="card", object_id="ic_1")
     assert entry.source == "stripe"
     assert entry.names[f"cardgroup:{drivers.pk}"] == "Drivers"

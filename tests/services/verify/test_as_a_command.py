@@ -5,7 +5,7 @@ import pytest
 from authorizations.services.runtime.actor import acting
 from tests.support.desk import in_force
 from tests.support.lifecycle import Told
-from tests.support.verification import contradictions, differences, redecided
+from tests.support.verification import assert_clean
 
 
 @pytest.mark.django_db(transaction=True)
@@ -14,6 +14,4 @@ def test_they_run_while_changes_are_attributed() -> None:
     bought = Told(1_000)
     bought.buys()
     with acting(command="verify_record", os_user="auditor"):
-        assert contradictions() == []
-        assert differences() == []
-        assert redecided() == []
+        assert_clean()
