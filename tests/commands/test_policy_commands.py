@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.policies import funds, plan
 from tests.support import database
 from tests.support.desk import in_force, republish
+from tests.support.meanwhile import right_after
 
 pytestmark = pytest.mark.django_db
 
@@ -118,19 +119,10 @@ def test_what_is_gone_since_the_file_was_compared_is_named_and_nothing_else_is_c
 ) -> None:
     policy = in_force("Team", spending_limits=[{"key": "pot", "funds": True}], unlimited=False)
     entry = {"policy": "Team", "limit": "pot", "card": "ic_1", "reference": "1", "reason": "Trip"}
-    compared = plan.changes
-
-    def meanwhile(do: Callable[[], object]) -> None:
-        def compared_then_done(*args: Any) -> Any:
-            monkeypatch.setattr(plan, "changes", compared)
-            found = compared(*args)
-            do()
-            return found
-
-        monkeypatch.setattr(plan, "changes", compared_then_done)
+    once_compared = partial(right_after, monkeypatch, plan, "changes")
 
     path.write_text(json.dumps({"funds": [entry | {"amount": 100}]}), "utf-8")
-    meanwhile(lambda: republish(policy, name="Crew"))
+    once_compared(lambda: republish(policy, name="Crew"))
     gone = r'^The limit "pot" of the policy "Team" is gone: .* Import the file again: nothing'
     with pytest.raises(CommandError, match=gone):
         run("import_policies", str(path))
@@ -140,7 +132,7 @@ def test_what_is_gone_since_the_file_was_compared_is_named_and_nothing_else_is_c
     less = entry | {"amount": -100, "reference": "2"}
     path.write_text(json.dumps({"funds": [less], "freezes": [FREEZE]}), "utf-8")
     pot = Scope(ScopeKind.CARD, "ic_1")
-    meanwhile(
+    once_compared(
         lambda: funds.enter(policy, "pot", pot, -1, by=None, reference="3", reason="Somebody")
     )
     with pytest.raises(CommandError, match=r"Only €0\.99 is left") as refused:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from authorizations.services.policies.files import UnfinishedImportError, compar
 from authorizations.services.policies.names import ByName, GoneError
 from authorizations.services.policies.own_amounts_table import import_own_amounts
 from tests.support.desk import republish
+from tests.support.meanwhile import right_after
 from tests.support.policy_files import everything, load
 
 pytestmark = pytest.mark.django_db
@@ -81,19 +83,7 @@ def basis() -> None:
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], Any]], None]:
     """Do something once, as soon as a step of the plan is over."""
-
-    def after(step: str, do: Callable[[], Any]) -> None:
-        real = getattr(plan, step)
-
-        def step_then_do(*args: Any) -> Any:
-            monkeypatch.setattr(plan, step, real)
-            found = real(*args)
-            do()
-            return found
-
-        monkeypatch.setattr(plan, step, step_then_do)
-
-    return after
+    return partial(right_after, monkeypatch, plan)
 
 
 def delete_groups() -> None:
@@ -187,14 +177,7 @@ def test_what_comes_before_an_error_of_a_later_part_stays(meanwhile: Any) -> Non
 
 
 def test_a_table_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = own_amounts_table.compare
-
-    def compared(written: str) -> Any:
-        found = real(written)
-        rename()
-        return found
-
-    monkeypatch.setattr(own_amounts_table, "compare", compared)
+    right_after(monkeypatch, own_amounts_table, "compare", rename)
     table = "card,policy,limit,amount,reason\nic_1,Team,monthly,800.00,Trip\n"
     with pytest.raises(GoneError, match='The policy "Team" is gone'):
         import_own_amounts(table)
